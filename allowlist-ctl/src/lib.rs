@@ -1,0 +1,2 @@
+//! The allowlist: policy, kernel, store, daemon and command line.
+pub mod policy;

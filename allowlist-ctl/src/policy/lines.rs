@@ -1,0 +1,67 @@
+//! Lists as text: an entry a line, `# comment` behind it.
+
+use super::entry::{InvalidEntry, NewEntry, parse_comment, parse_keys};
+
+/// A line that could not be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {number}: {error}")]
+pub struct InvalidLine {
+    /// The line's number, from 1.
+    pub number: usize,
+    /// What is wrong with it.
+    pub error: InvalidEntry,
+}
+
+/// Reads a list: empty lines and lines that are all comment say nothing.
+///
+/// # Errors
+/// Every line that could not be read, in order.
+pub fn parse(text: &str) -> Result<Vec<NewEntry>, Vec<InvalidLine>> {
+    let mut entries = Vec::new();
+    let mut invalid = Vec::new();
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        match parse_line(line) {
+            Ok(found) => entries.extend(found),
+            Err(error) => invalid.push(InvalidLine { number: index + 1, error }),
+        }
+    }
+    if invalid.is_empty() { Ok(entries) } else { Err(invalid) }
+}
+
+fn parse_line(line: &str) -> Result<Vec<NewEntry>, InvalidEntry> {
+    let (entry, comment) = line.split_once('#').unwrap_or((line, ""));
+    let entry = entry.trim();
+    if entry.is_empty() {
+        return Ok(Vec::new());
+    }
+    let comment = parse_comment(comment)?;
+    let keys = parse_keys(entry)?;
+    Ok(keys.into_iter().map(|key| NewEntry { key, comment: comment.clone() }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_with_its_comments() {
+        let text = "\u{feff}# office\n10.0.0.0/8 # all of it \n\n!10.6.6.0/24\r\n  10.9.0.1-10.9.0.2#two\n";
+        let entries = parse(text).unwrap();
+        let shown: Vec<String> = entries
+            .iter()
+            .map(|entry| format!("{} {}", entry.key, entry.comment.as_deref().unwrap_or("-")))
+            .collect();
+        assert_eq!(
+            shown,
+            ["10.0.0.0/8 all of it", "!10.6.6.0/24 -", "10.9.0.1/32 two", "10.9.0.2/32 two"]
+        );
+    }
+
+    #[test]
+    fn every_bad_line_is_named() {
+        let errors = parse("10.0.0.1\nnonsense\n10.0.0.5/24\n").unwrap_err();
+        let numbers: Vec<usize> = errors.iter().map(|error| error.number).collect();
+        assert_eq!(numbers, [2, 3]);
+        assert!(errors[1].to_string().starts_with("line 3: 10.0.0.5/24 has host bits set"));
+    }
+}

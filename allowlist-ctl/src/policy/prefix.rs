@@ -1,0 +1,312 @@
+//! Prefixes, and the ways to write them: address, CIDR prefix, range.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
+use serde::{Deserialize, Serialize};
+
+/// Bits that an IPv4 address written as IPv6 (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) stands behind.
+const MAPPED_BITS: u8 = 96;
+
+/// A prefix without host bits; never an IPv4-mapped IPv6 one.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Prefix(IpNet);
+
+/// A text that is no prefix, and why.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidPrefix {
+    /// Neither an address nor a prefix nor a range.
+    #[error(
+        "'{0}' is not an address, a prefix or a range: write 203.0.113.7, 203.0.113.0/24, 2001:db8::/32 or 10.0.0.1-10.0.0.9"
+    )]
+    Unreadable(String),
+    /// The number behind the slash.
+    #[error("'{text}' has no valid prefix length: use /0 to /{max}")]
+    Length {
+        /// What was written.
+        text: String,
+        /// Longest length of the family.
+        max: u8,
+    },
+    /// Bits are set behind the prefix.
+    #[error(
+        "{written} has host bits set: use {network} for the network or {host} for the address"
+    )]
+    HostBits {
+        /// What was written.
+        written: String,
+        /// The prefix with those bits cleared.
+        network: IpNet,
+        /// The single address.
+        host: IpNet,
+    },
+    /// An address with an interface, as in `fe80::1%eth0`.
+    #[error("'{0}' names an interface: write the address without '%'")]
+    Scope(String),
+    /// A range between families, or downwards.
+    #[error("'{0}' is not a range: write the lower address first, both of the same family")]
+    Range(String),
+    /// A range where one prefix is wanted.
+    #[error("'{0}' is not one prefix: write an address or a prefix")]
+    NotOne(String),
+}
+
+impl Prefix {
+    /// The prefix, or `None` where host bits are set or it is an IPv4-mapped one.
+    #[must_use]
+    pub fn new(net: IpNet) -> Option<Self> {
+        let mapped = match net {
+            IpNet::V6(v6) => {
+                v6.prefix_len() >= MAPPED_BITS && v6.addr().to_ipv4_mapped().is_some()
+            }
+            IpNet::V4(_) => false,
+        };
+        (net.trunc() == net && !mapped).then_some(Self(net))
+    }
+
+    /// The prefix as a network.
+    #[must_use]
+    pub const fn net(&self) -> IpNet {
+        self.0
+    }
+
+    /// Its length in bits.
+    #[must_use]
+    pub fn len(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
+    /// Whether it covers every address of its family.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads an address, a prefix or a range; a range becomes the fewest prefixes that cover just it.
+    ///
+    /// # Errors
+    /// [`InvalidPrefix`] says what is wrong and what would be right.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, InvalidPrefix> {
+        match text.split_once('-') {
+            Some((start, end)) => parse_range(text, start.trim(), end.trim()),
+            None => parse_one(text).map(|prefix| vec![prefix]),
+        }
+    }
+}
+
+fn parse_range(text: &str, start: &str, end: &str) -> Result<Vec<Prefix>, InvalidPrefix> {
+    let range = || InvalidPrefix::Range(shorten(text));
+    let prefixes = match (parse_address(start)?, parse_address(end)?) {
+        (IpAddr::V4(start), IpAddr::V4(end)) if start <= end => {
+            Ipv4Subnets::new(start, end, 0).map(|net| Prefix(net.into())).collect()
+        }
+        (IpAddr::V6(start), IpAddr::V6(end)) if start <= end => {
+            let prefixes: Option<Vec<_>> =
+                Ipv6Subnets::new(start, end, 0).map(|net| Prefix::new(net.into())).collect();
+            prefixes.ok_or_else(range)?
+        }
+        _ => return Err(range()),
+    };
+    Ok(prefixes)
+}
+
+fn parse_one(text: &str) -> Result<Prefix, InvalidPrefix> {
+    let Some((address, length)) = text.split_once('/') else {
+        return parse_address(text).map(|address| Prefix(address.into()));
+    };
+    let written_as_v6 = address.contains(':');
+    let address = parse_address(address)?;
+    let max = if written_as_v6 { 128 } else { 32 };
+    let invalid_length = || InvalidPrefix::Length { text: shorten(text), max };
+    let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+    let length: u8 = match length.parse() {
+        Ok(length) if digits && length <= max => length,
+        _ => return Err(invalid_length()),
+    };
+    match address {
+        // An IPv4 address in IPv6 notation.
+        IpAddr::V4(v4) if written_as_v6 => match length.checked_sub(MAPPED_BITS) {
+            Some(length) => without_host_bits(text, v4.into(), length),
+            None => without_host_bits(text, v4.to_ipv6_mapped().into(), length),
+        },
+        address => without_host_bits(text, address, length),
+    }
+}
+
+fn without_host_bits(text: &str, address: IpAddr, length: u8) -> Result<Prefix, InvalidPrefix> {
+    let invalid = || InvalidPrefix::Unreadable(shorten(text));
+    let net = IpNet::new(address, length).map_err(|_| invalid())?;
+    let network = net.trunc();
+    if network == net {
+        return Prefix::new(net).ok_or_else(invalid);
+    }
+    Err(InvalidPrefix::HostBits { written: text.into(), network, host: address.into() })
+}
+
+/// An address; one written as `::ffff:a.b.c.d` is the IPv4 address.
+fn parse_address(text: &str) -> Result<IpAddr, InvalidPrefix> {
+    match text.parse::<IpAddr>() {
+        Ok(address) => Ok(unmapped(address)),
+        Err(_) if text.contains('%') => Err(InvalidPrefix::Scope(shorten(text))),
+        Err(_) => Err(InvalidPrefix::Unreadable(shorten(text))),
+    }
+}
+
+fn unmapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
+
+/// Keeps a message readable whatever was typed.
+fn shorten(text: &str) -> String {
+    const SHOWN: usize = 60;
+    if text.chars().count() <= SHOWN {
+        return text.to_owned();
+    }
+    text.chars().take(SHOWN).chain("...".chars()).collect()
+}
+
+impl FromStr for Prefix {
+    type Err = InvalidPrefix;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPrefix> {
+        match Self::parse_all(text)?.as_slice() {
+            [one] => Ok(*one),
+            _ => Err(InvalidPrefix::NotOne(shorten(text))),
+        }
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = InvalidPrefix;
+
+    fn try_from(text: String) -> Result<Self, InvalidPrefix> {
+        text.parse()
+    }
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        prefix.to_string()
+    }
+}
+
+impl From<Ipv4Net> for Prefix {
+    fn from(net: Ipv4Net) -> Self {
+        Self(net.trunc().into())
+    }
+}
+
+impl TryFrom<Ipv6Net> for Prefix {
+    type Error = InvalidPrefix;
+
+    fn try_from(net: Ipv6Net) -> Result<Self, InvalidPrefix> {
+        Self::new(net.trunc().into()).ok_or_else(|| InvalidPrefix::Unreadable(net.to_string()))
+    }
+}
+
+impl From<Ipv4Addr> for Prefix {
+    fn from(address: Ipv4Addr) -> Self {
+        Self(IpAddr::V4(address).into())
+    }
+}
+
+impl From<Ipv6Addr> for Prefix {
+    fn from(address: Ipv6Addr) -> Self {
+        Self(unmapped(address.into()).into())
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.to_string())
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Vec<String> {
+        Prefix::parse_all(text).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_way_to_write_an_entry_is_read() {
+        let table: &[(&str, &[&str])] = &[
+            ("203.0.113.7", &["203.0.113.7/32"]),
+            ("203.0.113.0/24", &["203.0.113.0/24"]),
+            ("2001:db8::/32", &["2001:db8::/32"]),
+            ("2001:DB8::1", &["2001:db8::1/128"]),
+            ("0.0.0.0/0", &["0.0.0.0/0"]),
+            ("::/0", &["::/0"]),
+            ("::ffff:192.0.2.1", &["192.0.2.1/32"]),
+            ("::ffff:192.0.2.0/120", &["192.0.2.0/24"]),
+            ("::ffff:0:0/96", &["0.0.0.0/0"]),
+            ("10.0.0.1-10.0.0.9", &["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/30", "10.0.0.8/31"]),
+            ("10.0.0.1 - 10.0.0.1", &["10.0.0.1/32"]),
+            ("0.0.0.0-255.255.255.255", &["0.0.0.0/0"]),
+            ("2001:db8::-2001:db8::1", &["2001:db8::/127"]),
+            ("::ffff:10.0.0.0-10.0.0.1", &["10.0.0.0/31"]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parsed(text), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_would_be_right() {
+        let table = [
+            (
+                "10.0.0.5/24",
+                "10.0.0.5/24 has host bits set: use 10.0.0.0/24 for the network or 10.0.0.5/32 for the address",
+            ),
+            (
+                "2001:db8::1/32",
+                "2001:db8::1/32 has host bits set: use 2001:db8::/32 for the network or 2001:db8::1/128 for the address",
+            ),
+            (
+                "::ffff:192.0.2.1/120",
+                "::ffff:192.0.2.1/120 has host bits set: use 192.0.2.0/24 for the network or 192.0.2.1/32 for the address",
+            ),
+            ("10.0.0.0/33", "'10.0.0.0/33' has no valid prefix length: use /0 to /32"),
+            ("10.0.0.0/", "'10.0.0.0/' has no valid prefix length: use /0 to /32"),
+            ("10.0.0.0/+8", "'10.0.0.0/+8' has no valid prefix length: use /0 to /32"),
+            ("2001:db8::/129", "'2001:db8::/129' has no valid prefix length: use /0 to /128"),
+            ("fe80::1%eth0", "'fe80::1%eth0' names an interface: write the address without '%'"),
+            (
+                "10.0.0.9-10.0.0.1",
+                "'10.0.0.9-10.0.0.1' is not a range: write the lower address first, both of the same family",
+            ),
+            (
+                "10.0.0.1-2001:db8::1",
+                "'10.0.0.1-2001:db8::1' is not a range: write the lower address first, both of the same family",
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Prefix::parse_all(text).unwrap_err().to_string(), expected, "{text}");
+        }
+        for text in ["", "10.0.0", "10.0.0.300", "010.0.0.1", "redis", "10.0.0.0/8/8", "-", "1-"] {
+            assert!(Prefix::parse_all(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_prefix_never_becomes_an_ipv6_one() {
+        assert_eq!(Prefix::new("::ffff:0:0/96".parse().unwrap()), None);
+        assert!(Prefix::parse_all("::ffff:1.2.3.4/64").is_err());
+    }
+}

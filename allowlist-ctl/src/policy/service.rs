@@ -1,0 +1,79 @@
+//! Services: named sets of ports with their entries.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entries, port::Ports};
+
+/// What a service does with a packet that it denies.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Drops it.
+    #[default]
+    Enforce,
+    /// Passes and counts it.
+    Monitor,
+    /// Does not judge packets at all.
+    Off,
+}
+
+/// What a service without entries does.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenEmpty {
+    /// Admits everyone.
+    #[default]
+    Open,
+    /// Admits no one.
+    Closed,
+}
+
+/// A named set of ports, protected together.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Number by which the kernel knows the service: 1 to 1023, kept as long as it exists.
+    pub number: u16,
+    /// Its ports.
+    pub ports: BTreeSet<Ports>,
+    /// Interfaces it is limited to; none: every attached one.
+    pub interfaces: BTreeSet<String>,
+    /// What happens to denied packets.
+    pub mode: Mode,
+    /// What happens without entries.
+    pub when_empty: WhenEmpty,
+    /// Its entries.
+    pub entries: Entries,
+}
+
+impl Service {
+    /// Whether it admits only some: it has entries, or is closed without any.
+    ///
+    /// The mode does not matter here: it says what happens to those who are not admitted.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !self.entries.is_empty() || self.when_empty == WhenEmpty::Closed
+    }
+
+    /// Whether a packet can belong to this service and to the other one.
+    #[must_use]
+    pub fn shares_a_port_with(&self, other: &Self) -> Option<(Ports, Ports)> {
+        let everywhere = self.interfaces.is_empty() || other.interfaces.is_empty();
+        if !everywhere && self.interfaces.is_disjoint(&other.interfaces) {
+            return None;
+        }
+        let pairs = self.ports.iter().flat_map(|own| other.ports.iter().map(move |its| (own, its)));
+        pairs.filter(|(own, its)| own.overlaps(its)).map(|(own, its)| (*own, *its)).next()
+    }
+
+    /// Whether it is judged alike in everything but its entries.
+    #[must_use]
+    pub fn is_configured_as(&self, other: &Self) -> bool {
+        self.number == other.number
+            && self.ports == other.ports
+            && self.interfaces == other.interfaces
+            && self.mode == other.mode
+            && self.when_empty == other.when_empty
+    }
+}

@@ -1,0 +1,283 @@
+//! From the policy to the table that the kernel program reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use allowlist_common::abi::{
+    INTERFACES, InterfaceRow, MONITOR, OPEN, PAGE_PORTS, PORT_PAGES, PORT_ROWS, PolicyTable,
+    PortRow, ServiceRow,
+};
+use allowlist_common::parse::Protocol;
+
+use super::{
+    Policy, Service,
+    service::Mode,
+};
+
+/// Why a policy does not fit into a table.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TableFull {
+    /// Too many interfaces with services of their own.
+    #[error("services are limited to too many different interfaces: at most {INTERFACES} have room")]
+    Interfaces,
+    /// Too many different sets of services on interfaces.
+    #[error("interfaces have too many different sets of services: at most {PORT_ROWS} have room")]
+    Rows,
+    /// Too many different assignments of ports.
+    #[error(
+        "the ports of the services are spread too widely: use fewer single ports or wider ranges"
+    )]
+    Pages,
+}
+
+/// Slots of a service's tries.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TrieSlots {
+    /// Slot in the IPv4 pool.
+    pub v4: u32,
+    /// Slot in the IPv6 pool.
+    pub v6: u32,
+}
+
+/// Makes the table of a policy, for interfaces with these names and indices.
+///
+/// # Errors
+/// [`TableFull`] where the policy is larger than a table.
+pub fn compile(
+    policy: &Policy,
+    interfaces: &BTreeMap<String, u32>,
+    tries: &BTreeMap<u16, TrieSlots>,
+) -> Result<Box<PolicyTable>, TableFull> {
+    let mut builder = Builder { table: Box::new(PolicyTable::EMPTY), rows: 0, pages: BTreeMap::new() };
+    builder.page([0; PAGE_PORTS])?;
+    for service in policy.services.values() {
+        let slots = tries.get(&service.number).copied().unwrap_or_default();
+        builder.table.services[usize::from(service.number)] = ServiceRow {
+            trie_v4: slots.v4,
+            trie_v6: slots.v6,
+            flags: if service.is_closed() { 0 } else { OPEN }
+                | if service.mode == Mode::Monitor { MONITOR } else { 0 },
+        };
+    }
+    let mut rows: BTreeMap<BTreeSet<u16>, u32> = BTreeMap::new();
+    let everywhere = services_on(policy, None);
+    rows.insert(numbers(&everywhere), builder.row(&everywhere)?);
+    let mut own: Vec<InterfaceRow> = Vec::new();
+    for (name, ifindex) in interfaces {
+        let services = services_on(policy, Some(name));
+        let row = match rows.get(&numbers(&services)) {
+            Some(row) => *row,
+            None => builder.row(&services)?,
+        };
+        rows.insert(numbers(&services), row);
+        if row != 0 {
+            own.push(InterfaceRow { ifindex: *ifindex, row });
+        }
+    }
+    builder.place(&own)?;
+    Ok(builder.table)
+}
+
+/// The judging services on an interface; on `None`, those that are on every interface.
+fn services_on<'a>(policy: &'a Policy, interface: Option<&str>) -> Vec<&'a Service> {
+    policy
+        .services
+        .values()
+        .map(AsRef::as_ref)
+        .filter(|service| service.mode != Mode::Off)
+        .filter(|service| {
+            service.interfaces.is_empty()
+                || interface.is_some_and(|interface| service.interfaces.contains(interface))
+        })
+        .collect()
+}
+
+fn numbers(services: &[&Service]) -> BTreeSet<u16> {
+    services.iter().map(|service| service.number).collect()
+}
+
+/// A table under construction; equal pages are kept once.
+struct Builder {
+    table: Box<PolicyTable>,
+    rows: usize,
+    pages: BTreeMap<[u16; PAGE_PORTS], u16>,
+}
+
+impl Builder {
+    fn row(&mut self, services: &[&Service]) -> Result<u32, TableFull> {
+        let mut row = PortRow::EMPTY;
+        for protocol in Protocol::ALL {
+            for (high, ports) in assigned(services, protocol) {
+                row.pages[PortRow::page_index(protocol, high << 8)] = self.page(ports)?;
+            }
+        }
+        let guards = |service: &&Service| service.mode == Mode::Enforce && service.is_closed();
+        row.guarded = services.iter().any(guards).into();
+        let index = self.rows;
+        *self.table.rows.get_mut(index).ok_or(TableFull::Rows)? = row;
+        self.rows += 1;
+        u32::try_from(index).map_err(|_| TableFull::Rows)
+    }
+
+    fn page(&mut self, ports: [u16; PAGE_PORTS]) -> Result<u16, TableFull> {
+        let next = self.pages.len();
+        if let Some(page) = self.pages.get(&ports) {
+            return Ok(*page);
+        }
+        if next == PORT_PAGES {
+            return Err(TableFull::Pages);
+        }
+        let number = u16::try_from(next).map_err(|_| TableFull::Pages)?;
+        self.table.pages[next] = ports;
+        self.pages.insert(ports, number);
+        Ok(number)
+    }
+
+    /// Gives every interface a place of its own, so that one look tells whether it has a row.
+    fn place(&mut self, own: &[InterfaceRow]) -> Result<(), TableFull> {
+        if own.is_empty() {
+            return Ok(());
+        }
+        if own.len() > INTERFACES / 2 {
+            return Err(TableFull::Interfaces);
+        }
+        let places = |multiplier| -> BTreeSet<usize> {
+            own.iter().map(|row| PolicyTable::place(row.ifindex, multiplier)).collect()
+        };
+        // Odd multiples of the golden ratio of 2^32 spread consecutive indices evenly.
+        let multiplier = (0..1 << 20)
+            .map(|attempt: u32| 0x9e37_79b1_u32.wrapping_mul(2 * attempt + 1))
+            .find(|multiplier| places(*multiplier).len() == own.len())
+            .ok_or(TableFull::Interfaces)?;
+        self.table.multiplier = multiplier;
+        for row in own {
+            self.table.interfaces[PolicyTable::place(row.ifindex, multiplier)] = *row;
+        }
+        Ok(())
+    }
+}
+
+/// Service numbers by the low byte of a port, for each high byte that has any.
+fn assigned(services: &[&Service], protocol: Protocol) -> BTreeMap<u16, [u16; PAGE_PORTS]> {
+    let mut pages = BTreeMap::new();
+    for service in services {
+        for ports in service.ports.iter().filter(|ports| ports.protocol == protocol) {
+            for port in ports.range() {
+                let page = pages.entry(port >> 8).or_insert([0; PAGE_PORTS]);
+                page[usize::from(port & 0xff)] = service.number;
+            }
+        }
+    }
+    pages
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn service(number: u16, ports: &[&str], interfaces: &[&str]) -> Service {
+        Service {
+            number,
+            ports: ports.iter().map(|port| port.parse().unwrap()).collect(),
+            interfaces: interfaces.iter().map(ToString::to_string).collect(),
+            ..Service::default()
+        }
+    }
+
+    fn policy(services: Vec<Service>) -> Policy {
+        let named = services.into_iter().map(|service| {
+            (format!("s{}", service.number).parse().unwrap(), Arc::new(service))
+        });
+        Policy { services: named.collect(), ..Policy::default() }
+    }
+
+    fn interfaces(table: &[(&str, u32)]) -> BTreeMap<String, u32> {
+        table.iter().map(|(name, ifindex)| ((*name).to_owned(), *ifindex)).collect()
+    }
+
+    fn number(table: &PolicyTable, ifindex: u32, protocol: Protocol, port: u16) -> u16 {
+        table.service_number(table.row(ifindex), protocol, port)
+    }
+
+    #[test]
+    fn a_port_finds_its_service_on_its_interface() {
+        let policy = policy(vec![
+            service(1, &["tcp/6379", "udp/5000-5300"], &[]),
+            service(2, &["tcp/80"], &["eth0"]),
+            service(3, &["tcp/80", "tcp/1-5"], &["eth1"]),
+        ]);
+        let interfaces = interfaces(&[("eth0", 2), ("eth1", 3), ("eth2", 1_000_003)]);
+        let table = compile(&policy, &interfaces, &BTreeMap::new()).unwrap();
+        let rows = [
+            (2, Protocol::Tcp, 6379, 1),
+            (99, Protocol::Tcp, 6379, 1),
+            (2, Protocol::Udp, 6379, 0),
+            (2, Protocol::Udp, 5000, 1),
+            (3, Protocol::Udp, 5300, 1),
+            (3, Protocol::Udp, 5301, 0),
+            (3, Protocol::Udp, 4999, 0),
+            (2, Protocol::Tcp, 80, 2),
+            (3, Protocol::Tcp, 80, 3),
+            (1_000_003, Protocol::Tcp, 80, 0),
+            (99, Protocol::Tcp, 80, 0),
+            (3, Protocol::Tcp, 5, 3),
+            (2, Protocol::Tcp, 5, 0),
+        ];
+        for (ifindex, protocol, port, expected) in rows {
+            let found = number(&table, ifindex, protocol, port);
+            assert_eq!(found, expected, "interface {ifindex} {protocol:?}/{port}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_off_has_no_ports() {
+        let mut off = service(1, &["tcp/22"], &[]);
+        off.mode = Mode::Off;
+        let table = compile(&policy(vec![off]), &interfaces(&[]), &BTreeMap::new()).unwrap();
+        assert_eq!(number(&table, 2, Protocol::Tcp, 22), 0);
+    }
+
+    #[test]
+    fn only_a_closed_enforced_service_guards_its_interface() {
+        let mut closed = service(1, &["tcp/22"], &["eth0"]);
+        closed.when_empty = crate::policy::service::WhenEmpty::Closed;
+        let open = service(2, &["tcp/23"], &["eth1"]);
+        let table = compile(
+            &policy(vec![closed, open]),
+            &interfaces(&[("eth0", 2), ("eth1", 3)]),
+            &BTreeMap::new(),
+        )
+        .unwrap();
+        assert_eq!(table.row(2).guarded, 1);
+        assert_eq!(table.row(3).guarded, 0);
+        assert_eq!(table.row(4).guarded, 0);
+    }
+
+    #[test]
+    fn many_interfaces_have_places_of_their_own() {
+        let names: Vec<String> = (0..100).map(|n| format!("eth{n}")).collect();
+        let services = (1..=20)
+            .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number)]]))
+            .collect();
+        let interfaces =
+            names.iter().enumerate().map(|(n, name)| (name.clone(), 7 + 13 * n as u32)).collect();
+        let table = compile(&policy(services), &interfaces, &BTreeMap::new()).unwrap();
+        for (name, ifindex) in &interfaces {
+            let expected: u16 = name[3..].parse().unwrap();
+            let expected = if (1..=20).contains(&expected) { expected } else { 0 };
+            assert_eq!(number(&table, *ifindex, Protocol::Tcp, 22), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_does_not_fit_is_refused() {
+        let names: Vec<String> = (0..40).map(|n| format!("eth{n}")).collect();
+        let services = (1..=40)
+            .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number) - 1]]))
+            .collect();
+        let interfaces = names.iter().enumerate().map(|(n, name)| (name.clone(), n as u32)).collect();
+        let result = compile(&policy(services), &interfaces, &BTreeMap::new());
+        assert_eq!(result.unwrap_err(), TableFull::Rows);
+    }
+}
