@@ -1,10 +1,6 @@
 //! Compiles the eBPF program, for the library to embed, and notes the commit for `--version`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "how a build script speaks to cargo"
-)]
+#![expect(clippy::print_stderr, reason = "how a build script tells why it failed")]
 
 use std::{
     env,
@@ -35,15 +31,18 @@ fn run() -> Result<()> {
     let root = ctl.parent().context("allowlist-ctl is in the workspace")?;
     // First of all, because cargo shows what a failed build script has printed until then.
     let toolchain = toolchain::detect()?;
-    for path in ["allowlist-common", "xtask/src/toolchain.rs", "Cargo.lock"] {
+    for path in ["allowlist-common", "xtask/src/toolchain.rs", "Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", root.join(path).display());
     }
     commit(root);
 
     println!("cargo:warning=eBPF toolchain: {toolchain}");
-    if let Some(bootstrap) = toolchain.bootstrap() {
+    // aya-build hands each line of the inner cargo on as a warning; only real ones should be.
+    let quiet = Some(("CARGO_TERM_QUIET", "true"));
+    let bootstrap = toolchain.bootstrap().map(|crates| ("RUSTC_BOOTSTRAP", crates));
+    for (name, value) in quiet.into_iter().chain(bootstrap) {
         // SAFETY: this process has a single thread here.
-        unsafe { env::set_var("RUSTC_BOOTSTRAP", bootstrap) };
+        unsafe { env::set_var(name, value) };
     }
     let ebpf = root.join("allowlist-ebpf");
     let ebpf = Package {

@@ -92,7 +92,7 @@ pub const OPEN: u32 = 1;
 pub const MONITOR: u32 = 2;
 
 /// The ports of an interface.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub struct PortRow {
     /// Number of the page of each protocol and high byte of a port.
@@ -124,7 +124,7 @@ pub struct InterfaceRow {
 }
 
 /// The policy as the program reads it: swapped as a whole, never written in place.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub struct PolicyTable {
     /// [`ABI_VERSION`].

@@ -1,0 +1,125 @@
+//! What can go wrong with the kernel, in sentences.
+
+use std::{io, path::PathBuf};
+
+use crate::policy::table::TableFull;
+
+/// Why the program could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The caller lacks a capability.
+    #[error(
+        "the kernel does not let this process load an XDP program: run allowlistd as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    )]
+    Capability,
+    /// The kernel has no support for something.
+    #[error("this kernel cannot {feature}: Linux 5.10 or newer is needed ({source})")]
+    TooOld {
+        /// What it cannot do.
+        feature: &'static str,
+        /// What it answered.
+        source: io::Error,
+    },
+    /// The verifier refused the program.
+    #[error(
+        "the kernel's verifier refused the program; start with RUST_LOG=debug to see its log, and please report it ({source})"
+    )]
+    Verifier {
+        /// What it answered.
+        source: io::Error,
+    },
+    /// Memory.
+    #[error("the kernel has no memory for the program's maps ({source}): free some and start again")]
+    Memory {
+        /// What it answered.
+        source: io::Error,
+    },
+    /// The BPF file system.
+    #[error("{path} is not a BPF file system and none could be mounted there: {source}")]
+    Bpffs {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A pin.
+    #[error("cannot use the pin {path}: {source}")]
+    Pin {
+        /// The pin.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Anything else.
+    #[error("cannot load the XDP program: {0}")]
+    Other(String),
+}
+
+/// Why the maps could not be brought to a policy.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The policy does not fit.
+    #[error(transparent)]
+    TableFull(#[from] TableFull),
+    /// No slot is left for a list of entries.
+    #[error("the kernel tables hold no more lists of entries")]
+    PoolFull,
+    /// The kernel refused an update again and again.
+    #[error("the kernel refused an update ({0}); nothing has changed")]
+    Refused(#[from] aya::maps::MapError),
+    /// The kernel refused an update and taking back what went before it.
+    #[error("the kernel refused an update ({0}), and part of it stays in force until the next change succeeds")]
+    HalfDone(aya::maps::MapError),
+}
+
+/// Why the program is not on an interface.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// No such interface.
+    #[error("there is no interface '{0}'")]
+    NoSuchInterface(String),
+    /// The interface's frames begin with another header.
+    #[error(
+        "'{0}' has no Ethernet header (a tunnel, most likely): attach to the interface that carries the tunnel, or to the one behind it"
+    )]
+    NotEthernet(String),
+    /// Another XDP program is there.
+    #[error(
+        "'{interface}' has an XDP program of somebody else, with id {program}: see `bpftool prog show id {program}`, take it off and try again"
+    )]
+    Taken {
+        /// The interface.
+        interface: String,
+        /// Id of the other program.
+        program: u32,
+    },
+    /// The driver and the asked-for mode do not go together.
+    #[error("'{interface}' does not take the program in mode {mode}: {reason}")]
+    Mode {
+        /// The interface.
+        interface: String,
+        /// What was asked for.
+        mode: &'static str,
+        /// What the kernel answered.
+        reason: String,
+    },
+    /// The kernel attaches only without a link, so the filter would end with the daemon.
+    #[error("the kernel cannot hold the program on '{0}' by a BPF link: Linux 5.10 or newer is needed")]
+    NoLink(String),
+    /// The pin of the link.
+    #[error("cannot pin the filter of '{interface}' at {path}: {source}")]
+    Pin {
+        /// The interface.
+        interface: String,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The maps could not be prepared for the interface.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// Interfaces could not be listed.
+    #[error("cannot list the interfaces: {0}")]
+    Netlink(#[source] io::Error),
+}

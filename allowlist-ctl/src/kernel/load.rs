@@ -1,0 +1,152 @@
+//! Loading the program.
+
+use std::io;
+
+use allowlist_common::abi::maps;
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{Map, MapError},
+    programs::{ProgramError, Xdp},
+};
+use aya_log::EbpfLogger;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use tracing::{debug, enabled, Level};
+
+use super::{Counters, Pins, error::LoadError, retry::os_error};
+
+/// The program, compiled by the build script.
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
+
+/// The program with and without support for packets in several buffers; the first that loads is taken.
+const PROGRAMS: [&str; 2] = ["allowlist_frags", "allowlist"];
+
+/// A loaded program and its maps.
+pub(super) struct Loaded {
+    ebpf: Ebpf,
+    name: &'static str,
+}
+
+impl Loaded {
+    pub(super) fn program(&mut self) -> Result<&mut Xdp, ProgramError> {
+        let program = self.ebpf.program_mut(self.name).ok_or(ProgramError::NotLoaded)?;
+        program.try_into()
+    }
+
+    /// Takes a map out of the object.
+    pub(super) fn take_map(&mut self, name: &str) -> Result<Map, LoadError> {
+        let map = self.ebpf.take_map(name);
+        map.ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+    }
+
+    pub(super) fn take_counters(&mut self) -> Result<Counters, LoadError> {
+        let services = self.take_map(maps::SERVICE_COUNTERS)?;
+        Ok(Counters::new(services, self.take_map(maps::UNMATCHED_COUNTERS)?)?)
+    }
+}
+
+/// Loads the program; its counters go on where those that are pinned left off.
+///
+/// # Errors
+/// [`LoadError`] says in a sentence what is missing.
+pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
+    // Kernels before 5.11 account maps to this limit; newer ones do not care.
+    if let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
+        debug!("the limit of locked memory stays as it is: {errno}");
+    }
+    let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::DEBUG) { 4 } else { 0 };
+    let mut loader = EbpfLoader::new();
+    loader.override_global(aya_log::LEVEL, &log_level, true);
+    for (name, entries) in Pins::counter_maps() {
+        loader.map_pin_path(name, pins.counters(name, entries)?);
+    }
+    let mut ebpf = loader.load(OBJECT).map_err(explain)?;
+    let name = load_first(&mut ebpf)?;
+    if log_level > 0 {
+        forward_log(&mut ebpf);
+    }
+    Ok(Loaded { ebpf, name })
+}
+
+fn load_first(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
+    let mut refused = None;
+    for name in PROGRAMS {
+        let program = ebpf.program_mut(name).ok_or_else(|| {
+            LoadError::Other(format!("the object has no program {name}"))
+        })?;
+        let program: &mut Xdp =
+            program.try_into().map_err(|error: ProgramError| explain(error.into()))?;
+        match program.load() {
+            Ok(()) => {
+                debug!(program = name, "loaded");
+                return Ok(name);
+            }
+            Err(error) => {
+                debug!(program = name, "not loaded: {error}");
+                refused = Some(error);
+            }
+        }
+    }
+    Err(refused.map_or_else(
+        || LoadError::Other("the object has no program".into()),
+        |error| explain(error.into()),
+    ))
+}
+
+/// Hands what the program logs to the daemon's log, from a thread of its own.
+fn forward_log(ebpf: &mut Ebpf) {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+    match EbpfLogger::init(ebpf) {
+        Ok(mut logger) => {
+            std::thread::spawn(move || loop {
+                logger.flush();
+                std::thread::sleep(PAUSE);
+            });
+        }
+        Err(error) => debug!("the program's own log is not to be had: {error}"),
+    }
+}
+
+/// Says what the kernel meant.
+fn explain(error: EbpfError) -> LoadError {
+    let text = error.to_string();
+    let (source, feature) = match error {
+        EbpfError::MapError(error) => match os_error(&error) {
+            Some(source) => (copy(source), "make the maps of the filter"),
+            None => return LoadError::Other(chain(&error)),
+        },
+        EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
+            debug!("verifier log: {verifier_log}");
+            if !matches!(io_error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)) {
+                return LoadError::Verifier { source: io_error };
+            }
+            (io_error, "load the program")
+        }
+        other => return LoadError::Other(format!("{text}: {}", chain(&other))),
+    };
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => LoadError::Capability,
+        Some(libc::ENOMEM) => LoadError::Memory { source },
+        _ => LoadError::TooOld { feature, source },
+    }
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl From<MapError> for LoadError {
+    fn from(error: MapError) -> Self {
+        explain(error.into())
+    }
+}

@@ -1,0 +1,133 @@
+//! The only room that knows aya: loading, filling, attaching and reading the XDP program.
+//!
+//! [`Kernel`] holds what is loaded. [`Kernel::apply`] brings the maps from one policy to the next such that a
+//! packet sees the one or the other; [`Kernel::attach`] puts the program on an interface, taking over the
+//! link that an earlier daemon pinned.
+
+mod attach;
+mod bpffs;
+mod clock;
+mod counters;
+mod edits;
+mod error;
+mod load;
+mod netlink;
+mod pins;
+mod pool;
+mod retry;
+mod sync;
+mod sys;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
+
+
+use self::{load::Loaded, sync::Enforced};
+pub use self::{
+    attach::{Attached, XdpMode},
+    clock::boot_clock,
+    counters::{Counters, Totals, unmatched_kinds},
+    error::{AttachError, LoadError, SyncError},
+    netlink::{Interface, interfaces},
+    pins::Pins,
+};
+use crate::policy::Policy;
+
+/// The loaded program, its maps, and the interfaces it is on.
+pub struct Kernel {
+    loaded: Loaded,
+    enforced: Enforced,
+    counters: Arc<Counters>,
+    pins: Pins,
+    attached: BTreeMap<String, Attached>,
+}
+
+impl Kernel {
+    /// Loads the program and makes its maps enforce a policy; it is on no interface yet.
+    ///
+    /// # Errors
+    /// [`LoadError`] says in a sentence what is missing.
+    pub fn load(pins: Pins, policy: &Policy) -> Result<Self, LoadError> {
+        pins.prepare()?;
+        let mut loaded = load::load(&pins)?;
+        let mut enforced = Enforced::new(&mut loaded)?;
+        enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
+        let counters = Arc::new(loaded.take_counters()?);
+        Ok(Self { loaded, enforced, counters, pins, attached: BTreeMap::new() })
+    }
+
+    /// The counters, to be read from anywhere.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Brings the kernel to a policy; on return it is enforced.
+    ///
+    /// # Errors
+    /// [`SyncError`]; the policy before stays in force.
+    pub fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
+        let numbers = |policy: &Policy| -> BTreeSet<u16> {
+            policy.services.values().map(|service| service.number).collect()
+        };
+        for number in numbers(next).difference(&numbers(self.enforced.policy())) {
+            self.counters.reset(*number)?;
+        }
+        self.enforced.apply(next)
+    }
+
+    /// Frees what changes left behind; to be called when nobody waits.
+    pub fn tidy(&mut self) {
+        self.enforced.tidy();
+    }
+
+    /// Puts the program on an interface, taking over the link that an earlier daemon pinned there.
+    ///
+    /// # Errors
+    /// [`AttachError`]; the interface is as before then.
+    pub fn attach(&mut self, interface: &Interface, mode: XdpMode) -> Result<&Attached, AttachError> {
+        let mut known = self.enforced.interfaces().clone();
+        known.insert(interface.name.clone(), interface.ifindex);
+        self.enforced.set_interfaces(known)?;
+        let program =
+            self.loaded.program().map_err(|_| AttachError::NoLink(interface.name.clone()))?;
+        let attached = attach::attach(program, &self.pins, interface, mode)?;
+        let slot = self.attached.entry(interface.name.clone());
+        Ok(slot.insert_entry(attached).into_mut())
+    }
+
+    /// Takes the program off an interface; `false` where it is not on it.
+    ///
+    /// # Errors
+    /// What the file system answered when the pin was to be removed.
+    pub fn detach(&mut self, interface: &str) -> io::Result<bool> {
+        let Some(attached) = self.attached.remove(interface) else { return Ok(false) };
+        attached.detach(&self.pins)?;
+        Ok(true)
+    }
+
+    /// Takes the program off every interface and removes the pins.
+    ///
+    /// # Errors
+    /// What the file system answered.
+    pub fn detach_all(&mut self) -> io::Result<()> {
+        self.attached.clear();
+        self.pins.remove_all()
+    }
+
+    /// The interfaces that the program is on.
+    pub fn attached(&self) -> impl Iterator<Item = &Attached> {
+        self.attached.values()
+    }
+
+    /// Forgets interfaces whose link no longer holds, and names them: the interface is gone, or somebody cut the
+    /// link.
+    pub fn forget_lost(&mut self) -> Vec<String> {
+        let pins = &self.pins;
+        let lost = self.attached.extract_if(.., |_, attached| !attached.is_in_force(pins));
+        lost.map(|(name, _)| name).collect()
+    }
+}

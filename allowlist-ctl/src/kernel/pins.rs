@@ -1,0 +1,106 @@
+//! Where the filter is pinned, so that it outlives the daemon.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use allowlist_common::abi::{ABI_VERSION, maps};
+use aya::maps::MapData;
+
+use super::{bpffs, error::LoadError};
+
+/// The directory of pins: `BPFFS/allowlist`.
+///
+/// `links/` has a pin for each interface, named by its index (names of interfaces may have dots, those of
+/// pins may not); `v1/` has the counters of ABI version 1.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    root: PathBuf,
+}
+
+impl Pins {
+    /// The pins under the BPF file system at `bpffs`.
+    #[must_use]
+    pub fn at(bpffs: &Path) -> Self {
+        Self { root: bpffs.join("allowlist") }
+    }
+
+    /// Makes the directories, mounting a BPF file system where there is none and that is allowed.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the directories cannot be made.
+    pub fn prepare(&self) -> Result<(), LoadError> {
+        bpffs::ensure(self.root.parent().unwrap_or(&self.root))?;
+        for directory in [self.links(), self.maps()] {
+            fs::create_dir_all(&directory)
+                .map_err(|source| LoadError::Pin { path: directory, source: source.into() })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn link(&self, ifindex: u32) -> PathBuf {
+        self.links().join(ifindex.to_string())
+    }
+
+    /// Where a counter map is pinned; a pin that is not such a map is removed first.
+    ///
+    /// # Errors
+    /// [`LoadError::Pin`] where a wrong pin cannot be removed.
+    pub(super) fn counters(&self, name: &str, entries: u32) -> Result<PathBuf, LoadError> {
+        let path = self.maps().join(name);
+        let is_it = MapData::from_pin(&path).and_then(|map| map.info()).is_ok_and(|info| {
+            info.max_entries() == entries
+                && info.key_size() == 4
+                && info.value_size() == 16
+                && matches!(info.map_type(), Ok(aya::maps::MapType::PerCpuArray))
+        });
+        if !is_it && path.exists() {
+            fs::remove_file(&path)
+                .map_err(|source| LoadError::Pin { path: path.clone(), source: source.into() })?;
+        }
+        Ok(path)
+    }
+
+    /// Indices of the interfaces whose links are pinned.
+    ///
+    /// # Errors
+    /// What the file system answered; a missing directory has no pins.
+    pub fn pinned_links(&self) -> io::Result<Vec<u32>> {
+        let entries = match fs::read_dir(self.links()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            found.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(found)
+    }
+
+    /// Takes the filter off every interface by removing its pins; a daemon that runs still holds its links.
+    ///
+    /// # Errors
+    /// What the file system answered.
+    pub fn remove_all(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Names of the maps that go on counting over restarts, with their lengths.
+    pub(super) fn counter_maps() -> [(&'static str, u32); 2] {
+        use allowlist_common::abi::{Judged, SERVICES, Unmatched};
+        let services = u32::try_from(SERVICES).unwrap_or(u32::MAX) * Judged::SLOTS;
+        [(maps::SERVICE_COUNTERS, services), (maps::UNMATCHED_COUNTERS, Unmatched::SLOTS)]
+    }
+
+    fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    fn maps(&self) -> PathBuf {
+        self.root.join(format!("v{ABI_VERSION}"))
+    }
+}

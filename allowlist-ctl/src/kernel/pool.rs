@@ -1,0 +1,110 @@
+//! The pools of tries: one array of maps for each family.
+
+use std::collections::BTreeSet;
+
+use allowlist_common::abi::{Node, TRIE_ENTRIES, TRIES};
+use aya::{
+    Pod,
+    maps::{
+        ArrayOfMaps, Map, MapData, MapError,
+        lpm_trie::{Key, LpmTrie},
+    },
+};
+use aya_obj::generated::BPF_F_NO_PREALLOC;
+
+use super::{error::SyncError, retry::patiently};
+
+/// The slot of a trie that is always there and always empty.
+pub(super) const EMPTY_SLOT: u32 = 0;
+
+type Trie<A> = LpmTrie<MapData, A, [u32; 5]>;
+
+/// The tries of one family, whose addresses are `A`.
+pub(super) struct Pool<A: Pod> {
+    slots: ArrayOfMaps<MapData, Trie<A>>,
+    free: BTreeSet<u32>,
+    /// Slots that no policy refers to any more, still holding their trie.
+    retired: Vec<u32>,
+    empty: Trie<A>,
+}
+
+/// A trie in a slot of its pool.
+pub(super) struct Installed<A: Pod> {
+    slot: u32,
+    trie: Trie<A>,
+}
+
+impl<A: Pod> Pool<A> {
+    pub(super) fn new(map: Map) -> Result<Self, MapError> {
+        let mut slots = ArrayOfMaps::try_from(map)?;
+        let empty = create()?;
+        patiently(|| slots.set(EMPTY_SLOT, &empty, 0))?;
+        Ok(Self { slots, free: (1..TRIES).collect(), retired: Vec::new(), empty })
+    }
+
+    /// Builds a trie of these nodes beside those in force, and puts it in a free slot; without nodes there is
+    /// none to build.
+    ///
+    /// # Errors
+    /// Nothing is left behind then.
+    pub(super) fn build(
+        &mut self,
+        nodes: impl Iterator<Item = (Key<A>, Node)>,
+    ) -> Result<Option<Installed<A>>, SyncError> {
+        let mut nodes = nodes.peekable();
+        if nodes.peek().is_none() {
+            return Ok(None);
+        }
+        let mut trie = create()?;
+        for (key, node) in nodes {
+            patiently(|| trie.insert(&key, node.to_words(), 0))?;
+        }
+        if self.free.is_empty() {
+            self.tidy();
+        }
+        let slot = self.free.pop_first().ok_or(SyncError::PoolFull)?;
+        if let Err(error) = patiently(|| self.slots.set(slot, &trie, 0)) {
+            self.free.insert(slot);
+            return Err(error.into());
+        }
+        Ok(Some(Installed { slot, trie }))
+    }
+
+    /// Takes back a trie that no policy in force refers to; [`Pool::tidy`] frees its memory.
+    pub(super) fn retire(&mut self, installed: Installed<A>) {
+        self.retired.push(installed.slot);
+    }
+
+    /// Frees the memory of retired tries; each takes an RCU grace period.
+    pub(super) fn tidy(&mut self) {
+        for slot in std::mem::take(&mut self.retired) {
+            match patiently(|| self.slots.set(slot, &self.empty, 0)) {
+                Ok(()) => {
+                    self.free.insert(slot);
+                }
+                Err(_) => self.retired.push(slot),
+            }
+        }
+    }
+}
+
+impl<A: Pod> Installed<A> {
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Makes a prefix say this; a packet sees what it said before or what it says now.
+    pub(super) fn set(&mut self, key: &Key<A>, node: Option<Node>) -> Result<(), MapError> {
+        match node {
+            Some(node) => patiently(|| self.trie.insert(key, node.to_words(), 0)),
+            None => match patiently(|| self.trie.remove(key)) {
+                Err(MapError::KeyNotFound) => Ok(()),
+                result => result,
+            },
+        }
+    }
+}
+
+fn create<A: Pod>() -> Result<Trie<A>, MapError> {
+    LpmTrie::create(TRIE_ENTRIES, BPF_F_NO_PREALLOC)
+}

@@ -1,0 +1,200 @@
+//! The policy on disk: one SQLite database, one transaction a revision.
+
+mod encode;
+mod load;
+mod lock;
+mod save;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+pub use self::{lock::lock_directory, save::Pending};
+use crate::policy::Policy;
+
+/// Version of the schema; a database of a newer one is refused.
+const SCHEMA_VERSION: i32 = 1;
+/// "alow": tells our databases from others.
+const APPLICATION_ID: i32 = 0x616c_6f77;
+const FILE: &str = "allowlist.db";
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory cannot be made or written.
+    #[error("cannot write the state directory {path}: {source}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another daemon uses the directory.
+    #[error("another allowlistd uses {0}: stop it first, or give this one a directory of its own")]
+    Locked(PathBuf),
+    /// The database was written by a newer release.
+    #[error(
+        "{path} has format {found}, and this release knows formats up to {SCHEMA_VERSION}: install the release that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+    },
+    /// The file is another program's database.
+    #[error("{0} is not an allowlist database: move it away or choose another state directory")]
+    Foreign(PathBuf),
+    /// The database holds something that cannot be.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Writing failed.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+/// The open database.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the store in a directory, making both where they are missing, and reads the policy.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is changed then.
+    pub fn open(directory: &Path) -> Result<(Self, Policy), StoreError> {
+        let unusable = |source| StoreError::Directory { path: directory.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+        let lock = lock_directory(directory)
+            .map_err(unusable)?
+            .ok_or_else(|| StoreError::Locked(directory.to_owned()))?;
+        let path = directory.join(FILE);
+        let file = File::options().create(true).append(true).open(&path).map_err(unusable)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(unusable)?;
+        let connection = open(&path)?;
+        let mut store = Self { connection, path, _lock: lock };
+        let policy = store.load()?;
+        Ok((store, policy))
+    }
+
+    /// Interfaces that were attached (`true`) or detached (`false`) by command.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn interfaces(&self) -> Result<BTreeMap<String, bool>, StoreError> {
+        let read = || -> rusqlite::Result<_> {
+            let mut rows = self.connection.prepare("SELECT name, attached FROM interface")?;
+            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(|source| unreadable(&self.path, source))
+    }
+
+    /// Remembers that an interface was attached or detached by command.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn remember_interface(&self, name: &str, attached: bool) -> Result<(), StoreError> {
+        self.connection
+            .execute("INSERT OR REPLACE INTO interface VALUES (?1, ?2)", (name, attached))
+            .map(drop)
+            .map_err(|source| self.write_error(source))
+    }
+
+    /// Moves what was written into the main file; to be called when nobody waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]; nothing is lost then.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|source| self.write_error(source))
+    }
+
+    /// The database's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write_error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Write { path: self.path.clone(), source }
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let unreadable = |source| unreadable(path, source);
+    let connection = Connection::open_with_flags(path, flags).map_err(unreadable)?;
+    let is_new = is_new(&connection, path)?;
+    tune(&connection).map_err(unreadable)?;
+    if is_new {
+        create(&connection)
+            .map_err(|source| StoreError::Write { path: path.to_owned(), source })?;
+    }
+    Ok(connection)
+}
+
+/// Whether the database is an empty one, and not somebody else's or one of a newer release.
+fn is_new(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let number = |query: &str| -> Result<i32, StoreError> {
+        connection
+            .query_row(query, [], |row| row.get(0))
+            .map_err(|source| unreadable(path, source))
+    };
+    match (number("PRAGMA application_id")?, number("PRAGMA user_version")?) {
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(false),
+        (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
+            Err(StoreError::Newer { path: path.to_owned(), found })
+        }
+        (0, 0) if number("SELECT count(*) FROM sqlite_schema")? == 0 => Ok(true),
+        _ => Err(StoreError::Foreign(path.to_owned())),
+    }
+}
+
+fn tune(connection: &Connection) -> rusqlite::Result<()> {
+    // The directory's lock is ours, so nobody else has the database open.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // In KiB where negative.
+    connection.pragma_update(None, "cache_size", -16 * 1024)
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN; {} INSERT INTO meta VALUES ('store_id', randomblob(16)), ('revision', 0);
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
+        include_str!("schema.sql")
+    ))
+}
+
+fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::Foreign(path.to_owned()),
+        _ => StoreError::Damaged { path: path.to_owned(), reason: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests;
