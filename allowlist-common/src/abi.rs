@@ -143,6 +143,7 @@ pub struct PolicyTable {
 
 impl PolicyTable {
     /// A table without services: everything passes.
+    #[expect(clippy::large_stack_arrays, reason = "a constant, never on the stack of the kernel")]
     pub const EMPTY: Self = Self {
         version: ABI_VERSION,
         multiplier: 0,
@@ -205,8 +206,7 @@ pub enum Judged {
 
 impl Judged {
     /// Every judgement, in the order of its index.
-    pub const ALL: [Self; 4] =
-        [Self::Admitted, Self::AdmittedOpen, Self::Denied, Self::WouldDeny];
+    pub const ALL: [Self; 4] = [Self::Admitted, Self::AdmittedOpen, Self::Denied, Self::WouldDeny];
     /// Counters of one service.
     pub const SLOTS: u32 = 8;
 

@@ -6,6 +6,10 @@
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::inline_always,
+    reason = "the eBPF program is one function, and the verifier follows it better so"
+)]
 
 pub mod abi;
 pub mod decide;

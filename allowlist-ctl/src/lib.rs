@@ -1,4 +1,7 @@
 //! The allowlist: policy, kernel, store, daemon and command line.
-pub mod policy;
+pub mod api;
+pub mod daemon;
 pub mod kernel;
+pub mod policy;
 pub mod store;
+mod version;

@@ -29,7 +29,8 @@ pub(crate) static SERVICE_COUNTS: PerCpuArray<Counter, { SERVICES * Judged::SLOT
     PerCpuArray::new();
 
 #[btf_map]
-pub(crate) static OTHER_COUNTS: PerCpuArray<Counter, { Unmatched::SLOTS as usize }> = PerCpuArray::new();
+pub(crate) static OTHER_COUNTS: PerCpuArray<Counter, { Unmatched::SLOTS as usize }> =
+    PerCpuArray::new();
 
 /// The policy in force.
 #[inline(always)]
@@ -55,6 +56,6 @@ impl Sources for KernelTries {
     fn now(&self) -> BootSeconds {
         // SAFETY: the helper takes nothing and cannot fail.
         let nanoseconds = unsafe { bpf_ktime_get_boot_ns() };
-        (nanoseconds / 1_000_000_000) as BootSeconds
+        BootSeconds::try_from(nanoseconds / 1_000_000_000).unwrap_or(BootSeconds::MAX)
     }
 }

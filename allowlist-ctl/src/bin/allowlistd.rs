@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The daemon.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    allowlist::daemon::main()
+}

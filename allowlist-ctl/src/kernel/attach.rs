@@ -61,14 +61,22 @@ pub(super) fn attach(
     if let Some(link) = taken_over {
         info!(interface = interface.name, "took over the filter that was in force");
         let generic = interface.is_generic.then(|| "kept from before".to_owned());
-        return Ok(Attached { interface: interface.name.clone(), ifindex: interface.ifindex, generic, link });
+        return Ok(Attached {
+            interface: interface.name.clone(),
+            ifindex: interface.ifindex,
+            generic,
+            link,
+        });
     }
     if let Some(program) = interface.program {
         return Err(AttachError::Taken { interface: interface.name.clone(), program });
     }
     let (link, generic) = create(program, interface, mode)?;
-    let link = pin(link, &path)
-        .map_err(|source| AttachError::Pin { interface: interface.name.clone(), path, source })?;
+    let link = pin(link, &path).map_err(|source| AttachError::Pin {
+        interface: interface.name.clone(),
+        path,
+        source,
+    })?;
     Ok(Attached { interface: interface.name.clone(), ifindex: interface.ifindex, generic, link })
 }
 
@@ -172,7 +180,8 @@ fn create_in(
             reason: reason(error),
         },
     };
-    let id = program.attach_to_if_index(interface.ifindex, mode).map_err(|error| refused(&error))?;
+    let id =
+        program.attach_to_if_index(interface.ifindex, mode).map_err(|error| refused(&error))?;
     // Where the kernel has no links aya attaches by netlink; dropping that takes the program off again.
     take_link(program, id).map_err(|_| AttachError::NoLink(interface.name.clone()))
 }

@@ -10,5 +10,7 @@ use crate::policy::entry::BootClock;
 pub fn boot_clock() -> BootClock {
     let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME)
         .map_or(SignedDuration::ZERO, |time| SignedDuration::new(time.tv_sec(), 0));
-    BootClock { booted_at: Timestamp::now().saturating_sub(since_boot).unwrap_or(Timestamp::UNIX_EPOCH) }
+    BootClock {
+        booted_at: Timestamp::now().saturating_sub(since_boot).unwrap_or(Timestamp::UNIX_EPOCH),
+    }
 }

@@ -40,8 +40,8 @@ pub(super) fn few_edits(
         .map(|(prefix, (before, after))| Edit { prefix, before, after })
         .collect();
     edits.sort_by_key(|edit| match edit.after {
-        Some(_) => (false, Reverse(edit.prefix.len()), 0),
-        None => (true, Reverse(0), edit.prefix.len()),
+        Some(_) => (false, Reverse(edit.prefix.bits()), 0),
+        None => (true, Reverse(0), edit.prefix.bits()),
     });
     Some(edits)
 }
@@ -69,7 +69,7 @@ pub(super) enum FamilyKey {
 
 impl From<Prefix> for FamilyKey {
     fn from(prefix: Prefix) -> Self {
-        let bits = u32::from(prefix.len());
+        let bits = u32::from(prefix.bits());
         match prefix.net() {
             IpNet::V4(net) => Self::V4(Key::new(bits, net.addr().octets())),
             IpNet::V6(net) => Self::V6(Key::new(bits, net.addr().octets())),

@@ -29,7 +29,9 @@ pub enum LoadError {
         source: io::Error,
     },
     /// Memory.
-    #[error("the kernel has no memory for the program's maps ({source}): free some and start again")]
+    #[error(
+        "the kernel has no memory for the program's maps ({source}): free some and start again"
+    )]
     Memory {
         /// What it answered.
         source: io::Error,
@@ -68,7 +70,9 @@ pub enum SyncError {
     #[error("the kernel refused an update ({0}); nothing has changed")]
     Refused(#[from] aya::maps::MapError),
     /// The kernel refused an update and taking back what went before it.
-    #[error("the kernel refused an update ({0}), and part of it stays in force until the next change succeeds")]
+    #[error(
+        "the kernel refused an update ({0}), and part of it stays in force until the next change succeeds"
+    )]
     HalfDone(aya::maps::MapError),
 }
 
@@ -104,7 +108,9 @@ pub enum AttachError {
         reason: String,
     },
     /// The kernel attaches only without a link, so the filter would end with the daemon.
-    #[error("the kernel cannot hold the program on '{0}' by a BPF link: Linux 5.10 or newer is needed")]
+    #[error(
+        "the kernel cannot hold the program on '{0}' by a BPF link: Linux 5.10 or newer is needed"
+    )]
     NoLink(String),
     /// The pin of the link.
     #[error("cannot pin the filter of '{interface}' at {path}: {source}")]

@@ -10,13 +10,12 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use tracing::{debug, enabled, Level};
+use tracing::{Level, debug, enabled};
 
 use super::{Counters, Pins, error::LoadError, retry::os_error};
 
 /// The program, compiled by the build script.
-static OBJECT: &[u8] =
-    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
 
 /// The program with and without support for packets in several buffers; the first that loads is taken.
 const PROGRAMS: [&str; 2] = ["allowlist_frags", "allowlist"];
@@ -71,9 +70,9 @@ pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
 fn load_first(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
     let mut refused = None;
     for name in PROGRAMS {
-        let program = ebpf.program_mut(name).ok_or_else(|| {
-            LoadError::Other(format!("the object has no program {name}"))
-        })?;
+        let program = ebpf
+            .program_mut(name)
+            .ok_or_else(|| LoadError::Other(format!("the object has no program {name}")))?;
         let program: &mut Xdp =
             program.try_into().map_err(|error: ProgramError| explain(error.into()))?;
         match program.load() {
@@ -98,9 +97,11 @@ fn forward_log(ebpf: &mut Ebpf) {
     const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
     match EbpfLogger::init(ebpf) {
         Ok(mut logger) => {
-            std::thread::spawn(move || loop {
-                logger.flush();
-                std::thread::sleep(PAUSE);
+            std::thread::spawn(move || {
+                loop {
+                    logger.flush();
+                    std::thread::sleep(PAUSE);
+                }
             });
         }
         Err(error) => debug!("the program's own log is not to be had: {error}"),
@@ -132,7 +133,9 @@ fn explain(error: EbpfError) -> LoadError {
 }
 
 fn copy(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
+    error
+        .raw_os_error()
+        .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -24,8 +24,6 @@ use std::{
     sync::Arc,
 };
 
-
-use self::{load::Loaded, sync::Enforced};
 pub use self::{
     attach::{Attached, XdpMode},
     clock::boot_clock,
@@ -34,6 +32,7 @@ pub use self::{
     netlink::{Interface, interfaces},
     pins::Pins,
 };
+use self::{load::Loaded, sync::Enforced};
 use crate::policy::Policy;
 
 /// The loaded program, its maps, and the interfaces it is on.
@@ -55,6 +54,7 @@ impl Kernel {
         let mut loaded = load::load(&pins)?;
         let mut enforced = Enforced::new(&mut loaded)?;
         enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
+        enforced.tidy();
         let counters = Arc::new(loaded.take_counters()?);
         Ok(Self { loaded, enforced, counters, pins, attached: BTreeMap::new() })
     }
@@ -88,7 +88,11 @@ impl Kernel {
     ///
     /// # Errors
     /// [`AttachError`]; the interface is as before then.
-    pub fn attach(&mut self, interface: &Interface, mode: XdpMode) -> Result<&Attached, AttachError> {
+    pub fn attach(
+        &mut self,
+        interface: &Interface,
+        mode: XdpMode,
+    ) -> Result<&Attached, AttachError> {
         let mut known = self.enforced.interfaces().clone();
         known.insert(interface.name.clone(), interface.ifindex);
         self.enforced.set_interfaces(known)?;

@@ -87,7 +87,7 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
         program: None,
         is_generic: false,
     };
-    for attribute in link.attributes.iter() {
+    for attribute in &link.attributes {
         let LinkAttribute::Xdp(xdp) = attribute else { continue };
         for item in xdp {
             match item {

@@ -26,6 +26,12 @@ impl Pins {
         Self { root: bpffs.join("allowlist") }
     }
 
+    /// The directory of all pins.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.root
+    }
+
     /// Makes the directories, mounting a BPF file system where there is none and that is allowed.
     ///
     /// # Errors

@@ -25,6 +25,9 @@ pub(super) struct Pool<A: Pod> {
     free: BTreeSet<u32>,
     /// Slots that no policy refers to any more, still holding their trie.
     retired: Vec<u32>,
+    /// An empty trie in a slot of its own: putting one there takes an RCU grace period, which nobody should have
+    /// to wait for.
+    spare: Option<Installed<A>>,
     empty: Trie<A>,
 }
 
@@ -39,7 +42,7 @@ impl<A: Pod> Pool<A> {
         let mut slots = ArrayOfMaps::try_from(map)?;
         let empty = create()?;
         patiently(|| slots.set(EMPTY_SLOT, &empty, 0))?;
-        Ok(Self { slots, free: (1..TRIES).collect(), retired: Vec::new(), empty })
+        Ok(Self { slots, free: (1..TRIES).collect(), retired: Vec::new(), spare: None, empty })
     }
 
     /// Builds a trie of these nodes beside those in force, and puts it in a free slot; without nodes there is
@@ -55,28 +58,49 @@ impl<A: Pod> Pool<A> {
         if nodes.peek().is_none() {
             return Ok(None);
         }
-        let mut trie = create()?;
+        let mut installed = match self.spare.take() {
+            Some(spare) => spare,
+            None => self.install()?,
+        };
         for (key, node) in nodes {
-            patiently(|| trie.insert(&key, node.to_words(), 0))?;
+            if let Err(error) = installed.set(&key, Some(node)) {
+                self.retire(installed);
+                return Err(error.into());
+            }
         }
+        Ok(Some(installed))
+    }
+
+    /// Puts an empty trie in a free slot.
+    fn install(&mut self) -> Result<Installed<A>, SyncError> {
         if self.free.is_empty() {
-            self.tidy();
+            self.free_retired();
         }
+        let trie = create()?;
         let slot = self.free.pop_first().ok_or(SyncError::PoolFull)?;
         if let Err(error) = patiently(|| self.slots.set(slot, &trie, 0)) {
             self.free.insert(slot);
             return Err(error.into());
         }
-        Ok(Some(Installed { slot, trie }))
+        Ok(Installed { slot, trie })
     }
 
     /// Takes back a trie that no policy in force refers to; [`Pool::tidy`] frees its memory.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever retires a trie gives it up")]
     pub(super) fn retire(&mut self, installed: Installed<A>) {
         self.retired.push(installed.slot);
     }
 
-    /// Frees the memory of retired tries; each takes an RCU grace period.
+    /// Frees the memory of retired tries and makes a spare one; each takes an RCU grace period.
     pub(super) fn tidy(&mut self) {
+        self.free_retired();
+        if self.spare.is_none() {
+            // Without a spare one, the next change makes its own and reports what is in the way.
+            self.spare = self.install().ok();
+        }
+    }
+
+    fn free_retired(&mut self) {
         for slot in std::mem::take(&mut self.retired) {
             match patiently(|| self.slots.set(slot, &self.empty, 0)) {
                 Ok(()) => {

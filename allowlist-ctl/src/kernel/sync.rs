@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, thread};
 
-use allowlist_common::abi::{PolicyTable, maps};
+use allowlist_common::abi::{Node, PolicyTable, maps};
 use aya::{
     Pod,
     maps::{Array, ArrayOfMaps, MapData, MapError},
@@ -69,11 +69,7 @@ impl Tries {
         }
     }
 
-    fn set(
-        &mut self,
-        key: &FamilyKey,
-        node: Option<allowlist_common::abi::Node>,
-    ) -> Result<(), MapError> {
+    fn set(&mut self, key: &FamilyKey, node: Option<Node>) -> Result<(), MapError> {
         match key {
             FamilyKey::V4(key) => self.v4.as_mut().map_or(Ok(()), |trie| trie.set(key, node)),
             FamilyKey::V6(key) => self.v6.as_mut().map_or(Ok(()), |trie| trie.set(key, node)),
@@ -81,10 +77,38 @@ impl Tries {
     }
 }
 
-/// What was built for a service; `None` for a family that stays.
+/// What was built for a service.
+#[derive(Default)]
 struct Built {
-    v4: Option<Option<Installed<[u8; 4]>>>,
-    v6: Option<Option<Installed<[u8; 16]>>>,
+    v4: Family<[u8; 4]>,
+    v6: Family<[u8; 16]>,
+}
+
+/// What was built for a family of a service.
+#[derive(Default)]
+enum Family<A: Pod> {
+    /// Nothing: its entries are the same.
+    #[default]
+    Kept,
+    /// A trie, where there are entries.
+    New(Option<Installed<A>>),
+}
+
+impl<A: Pod> Family<A> {
+    fn into_trie(self) -> Option<Installed<A>> {
+        match self {
+            Self::Kept => None,
+            Self::New(trie) => trie,
+        }
+    }
+
+    /// Puts what was built in the place of what was there, and returns that.
+    fn replace(self, place: &mut Option<Installed<A>>) -> Option<Installed<A>> {
+        match self {
+            Self::Kept => None,
+            Self::New(trie) => std::mem::replace(place, trie),
+        }
+    }
 }
 
 impl Enforced {
@@ -177,8 +201,7 @@ impl Enforced {
         let edits = few_edits(&before.entries, &after.entries, clock, IN_PLACE);
         let (None, Some(edits)) = (changed.next(), edits) else { return Ok(false) };
         let Some(tries) = self.tries.get_mut(&after.number) else { return Ok(false) };
-        let edits: Vec<_> =
-            edits.iter().map(|edit| (FamilyKey::from(edit.prefix), edit)).collect();
+        let edits: Vec<_> = edits.iter().map(|edit| (FamilyKey::from(edit.prefix), edit)).collect();
         if !edits.iter().all(|(key, _)| tries.has_family_of(key)) {
             return Ok(false);
         }
@@ -203,7 +226,7 @@ impl Enforced {
         });
         if swapped.is_err() {
             for Built { v4, v6 } in built.into_values() {
-                self.retire(Tries { v4: v4.flatten(), v6: v6.flatten() });
+                self.retire(Tries { v4: v4.into_trie(), v6: v6.into_trie() });
             }
             return swapped;
         }
@@ -227,7 +250,7 @@ impl Enforced {
             if changed == (false, false) {
                 continue;
             }
-            let built = built.entry(after.number).or_insert(Built { v4: None, v6: None });
+            let built = built.entry(after.number).or_default();
             let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
             let mut build_v4 = || pool_v4.build(nodes_v4(&after.entries, clock));
             let mut build_v6 = || pool_v6.build(nodes_v6(&after.entries, clock));
@@ -241,8 +264,8 @@ impl Enforced {
                 (v4.transpose(), v6.map(join).transpose())
             });
             // What one family built is noted before the other one's error is reported.
-            let v6 = v6.map(|v6| built.v6 = v6);
-            built.v4 = v4?;
+            let v6 = v6.map(|v6| built.v6 = v6.map_or(Family::Kept, Family::New));
+            built.v4 = v4?.map_or(Family::Kept, Family::New);
             v6?;
         }
         Ok(())
@@ -253,10 +276,10 @@ impl Enforced {
         let mut all = self.slots();
         for (number, built) in built {
             let slots = all.entry(*number).or_default();
-            if let Some(v4) = &built.v4 {
+            if let Family::New(v4) = &built.v4 {
                 slots.v4 = slot(v4.as_ref());
             }
-            if let Some(v6) = &built.v6 {
+            if let Family::New(v6) = &built.v6 {
                 slots.v6 = slot(v6.as_ref());
             }
         }
@@ -267,10 +290,7 @@ impl Enforced {
     fn settle(&mut self, next: &Policy, built: BTreeMap<u16, Built>) {
         for (number, Built { v4, v6 }) in built {
             let tries = self.tries.entry(number).or_default();
-            let replaced = Tries {
-                v4: v4.and_then(|new| std::mem::replace(&mut tries.v4, new)),
-                v6: v6.and_then(|new| std::mem::replace(&mut tries.v6, new)),
-            };
+            let replaced = Tries { v4: v4.replace(&mut tries.v4), v6: v6.replace(&mut tries.v6) };
             self.retire(replaced);
         }
         let numbers: Vec<u16> = next.services.values().map(|service| service.number).collect();

@@ -6,7 +6,7 @@ use allowlist_common::abi::SERVICES;
 use jiff::Timestamp;
 
 use super::{
-    Author, Entries, Entry, EntryIds, EntryKey, Kind, Name, Policy, Service,
+    Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Service,
     entry::NewEntry,
     port::Ports,
     service::{Mode, WhenEmpty},
@@ -48,6 +48,20 @@ pub enum Change {
         /// The entries.
         entries: Vec<NewEntry>,
     },
+}
+
+impl Change {
+    /// The service or list that is changed.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        match self {
+            Self::Protect { name, .. }
+            | Self::Unprotect { name }
+            | Self::Add { name, .. }
+            | Self::Remove { name, .. }
+            | Self::Replace { name, .. } => name,
+        }
+    }
 }
 
 /// What a service is to be; what is `None` stays as it is.
@@ -355,12 +369,6 @@ impl Edit<'_> {
             self.tally.removed += 1;
         }
     }
-}
-
-/// Reads what `add` and `remove` take: an except may be written with `!`, or all be made excepts.
-#[must_use]
-pub fn as_excepts(keys: Vec<EntryKey>) -> Vec<EntryKey> {
-    keys.into_iter().map(|key| EntryKey { kind: Kind::Except, ..key }).collect()
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ impl Entries {
             except: id(except),
             allow_until: until(allow),
             except_until: until(except),
-            prefix_len: prefix.len().into(),
+            prefix_len: prefix.bits().into(),
         })
     }
 
@@ -159,6 +159,16 @@ impl Entries {
             }
             self.node(key.prefix, clock).map(|node| (key.prefix, node))
         })
+    }
+}
+
+impl IntoIterator for Entries {
+    type Item = (EntryKey, Entry);
+    type IntoIter =
+        imbl::ordmap::ConsumingIter<EntryKey, Entry, imbl::shared_ptr::DefaultSharedPtr>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -34,9 +34,7 @@ pub enum InvalidPrefix {
         max: u8,
     },
     /// Bits are set behind the prefix.
-    #[error(
-        "{written} has host bits set: use {network} for the network or {host} for the address"
-    )]
+    #[error("{written} has host bits set: use {network} for the network or {host} for the address")]
     HostBits {
         /// What was written.
         written: String,
@@ -61,9 +59,7 @@ impl Prefix {
     #[must_use]
     pub fn new(net: IpNet) -> Option<Self> {
         let mapped = match net {
-            IpNet::V6(v6) => {
-                v6.prefix_len() >= MAPPED_BITS && v6.addr().to_ipv4_mapped().is_some()
-            }
+            IpNet::V6(v6) => v6.prefix_len() >= MAPPED_BITS && v6.addr().to_ipv4_mapped().is_some(),
             IpNet::V4(_) => false,
         };
         (net.trunc() == net && !mapped).then_some(Self(net))
@@ -77,14 +73,14 @@ impl Prefix {
 
     /// Its length in bits.
     #[must_use]
-    pub fn len(&self) -> u8 {
+    pub fn bits(&self) -> u8 {
         self.0.prefix_len()
     }
 
     /// Whether it covers every address of its family.
     #[must_use]
     pub fn is_default(&self) -> bool {
-        self.len() == 0
+        self.bits() == 0
     }
 
     /// Reads an address, a prefix or a range; a range becomes the fewest prefixes that cover just it.

@@ -8,16 +8,15 @@ use allowlist_common::abi::{
 };
 use allowlist_common::parse::Protocol;
 
-use super::{
-    Policy, Service,
-    service::Mode,
-};
+use super::{Policy, Service, service::Mode};
 
 /// Why a policy does not fit into a table.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TableFull {
     /// Too many interfaces with services of their own.
-    #[error("services are limited to too many different interfaces: at most {INTERFACES} have room")]
+    #[error(
+        "services are limited to too many different interfaces: at most {INTERFACES} have room"
+    )]
     Interfaces,
     /// Too many different sets of services on interfaces.
     #[error("interfaces have too many different sets of services: at most {PORT_ROWS} have room")]
@@ -47,8 +46,9 @@ pub fn compile(
     interfaces: &BTreeMap<String, u32>,
     tries: &BTreeMap<u16, TrieSlots>,
 ) -> Result<Box<PolicyTable>, TableFull> {
-    let mut builder = Builder { table: Box::new(PolicyTable::EMPTY), rows: 0, pages: BTreeMap::new() };
-    builder.page([0; PAGE_PORTS])?;
+    let mut builder =
+        Builder { table: Box::new(PolicyTable::EMPTY), rows: 0, pages: BTreeMap::new() };
+    builder.page(&[0; PAGE_PORTS])?;
     for service in policy.services.values() {
         let slots = tries.get(&service.number).copied().unwrap_or_default();
         builder.table.services[usize::from(service.number)] = ServiceRow {
@@ -107,7 +107,7 @@ impl Builder {
         let mut row = PortRow::EMPTY;
         for protocol in Protocol::ALL {
             for (high, ports) in assigned(services, protocol) {
-                row.pages[PortRow::page_index(protocol, high << 8)] = self.page(ports)?;
+                row.pages[PortRow::page_index(protocol, high << 8)] = self.page(&ports)?;
             }
         }
         let guards = |service: &&Service| service.mode == Mode::Enforce && service.is_closed();
@@ -118,17 +118,17 @@ impl Builder {
         u32::try_from(index).map_err(|_| TableFull::Rows)
     }
 
-    fn page(&mut self, ports: [u16; PAGE_PORTS]) -> Result<u16, TableFull> {
+    fn page(&mut self, ports: &[u16; PAGE_PORTS]) -> Result<u16, TableFull> {
         let next = self.pages.len();
-        if let Some(page) = self.pages.get(&ports) {
+        if let Some(page) = self.pages.get(ports) {
             return Ok(*page);
         }
         if next == PORT_PAGES {
             return Err(TableFull::Pages);
         }
         let number = u16::try_from(next).map_err(|_| TableFull::Pages)?;
-        self.table.pages[next] = ports;
-        self.pages.insert(ports, number);
+        self.table.pages[next] = *ports;
+        self.pages.insert(*ports, number);
         Ok(number)
     }
 
@@ -186,9 +186,9 @@ mod tests {
     }
 
     fn policy(services: Vec<Service>) -> Policy {
-        let named = services.into_iter().map(|service| {
-            (format!("s{}", service.number).parse().unwrap(), Arc::new(service))
-        });
+        let named = services
+            .into_iter()
+            .map(|service| (format!("s{}", service.number).parse().unwrap(), Arc::new(service)));
         Policy { services: named.collect(), ..Policy::default() }
     }
 
@@ -260,8 +260,11 @@ mod tests {
         let services = (1..=20)
             .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number)]]))
             .collect();
-        let interfaces =
-            names.iter().enumerate().map(|(n, name)| (name.clone(), 7 + 13 * n as u32)).collect();
+        let interfaces = names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| (name.clone(), 7 + 13 * u32::try_from(n).unwrap()))
+            .collect();
         let table = compile(&policy(services), &interfaces, &BTreeMap::new()).unwrap();
         for (name, ifindex) in &interfaces {
             let expected: u16 = name[3..].parse().unwrap();
@@ -276,7 +279,11 @@ mod tests {
         let services = (1..=40)
             .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number) - 1]]))
             .collect();
-        let interfaces = names.iter().enumerate().map(|(n, name)| (name.clone(), n as u32)).collect();
+        let interfaces = names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| (name.clone(), u32::try_from(n).unwrap()))
+            .collect();
         let result = compile(&policy(services), &interfaces, &BTreeMap::new());
         assert_eq!(result.unwrap_err(), TableFull::Rows);
     }

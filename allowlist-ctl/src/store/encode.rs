@@ -18,7 +18,7 @@ pub(super) fn prefix(prefix: Prefix) -> Vec<u8> {
             bytes.extend(net.addr().octets());
         }
     }
-    bytes.push(prefix.len());
+    bytes.push(prefix.bits());
     bytes
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     sync::Arc,
 };
 
@@ -19,7 +20,11 @@ struct Unexpected {
     value: String,
 }
 
-fn expected<T>(value: Option<T>, what: &'static str, shown: impl ToString) -> rusqlite::Result<T> {
+fn expected<T>(
+    value: Option<T>,
+    what: &'static str,
+    shown: impl fmt::Display,
+) -> rusqlite::Result<T> {
     value.ok_or_else(|| {
         let error = Unexpected { what, value: shown.to_string() };
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Null, error.into())
@@ -58,7 +63,9 @@ impl Store {
             statement.query_map([], read_service)?.collect::<rusqlite::Result<_>>()?;
         for service in services.values_mut() {
             let number = service.number;
-            for text in self.column::<String>("SELECT ports FROM service_port WHERE service = ?1", number)? {
+            for text in
+                self.column::<String>("SELECT ports FROM service_port WHERE service = ?1", number)?
+            {
                 service.ports.insert(expected(text.parse().ok(), "port", text)?);
             }
             service.interfaces = self

@@ -156,9 +156,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 /// Whether the database is an empty one, and not somebody else's or one of a newer release.
 fn is_new(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
     let number = |query: &str| -> Result<i32, StoreError> {
-        connection
-            .query_row(query, [], |row| row.get(0))
-            .map_err(|source| unreadable(path, source))
+        connection.query_row(query, [], |row| row.get(0)).map_err(|source| unreadable(path, source))
     };
     match (number("PRAGMA application_id")?, number("PRAGMA user_version")?) {
         (APPLICATION_ID, SCHEMA_VERSION) => Ok(false),
@@ -189,6 +187,7 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Foreign(path.to_owned()),

@@ -86,12 +86,19 @@ fn write_service(
     transaction.execute(
         "INSERT INTO service VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (number) DO UPDATE SET mode = excluded.mode, when_empty = excluded.when_empty",
-        params![number, name.as_str(), encode::word(service.mode), encode::word(service.when_empty)],
+        params![
+            number,
+            name.as_str(),
+            encode::word(service.mode),
+            encode::word(service.when_empty)
+        ],
     )?;
     transaction.execute("DELETE FROM service_port WHERE service = ?1", [number])?;
     for ports in &service.ports {
-        transaction
-            .execute("INSERT INTO service_port VALUES (?1, ?2)", params![number, ports.to_string()])?;
+        transaction.execute(
+            "INSERT INTO service_port VALUES (?1, ?2)",
+            params![number, ports.to_string()],
+        )?;
     }
     transaction.execute("DELETE FROM service_interface WHERE service = ?1", [number])?;
     for interface in &service.interfaces {
@@ -133,12 +140,11 @@ impl<'a> EntryWriter<'a> {
                 .map(drop);
         }
         for (key, _, after) in before.difference(after) {
-            match after {
-                Some(entry) => self.insert(key, entry)?,
-                None => {
-                    let (prefix, kind) = (encode::prefix(key.prefix), encode::kind(key.kind));
-                    self.delete.execute(params![self.service, prefix, kind])?;
-                }
+            if let Some(entry) = after {
+                self.insert(key, entry)?;
+            } else {
+                let (prefix, kind) = (encode::prefix(key.prefix), encode::kind(key.kind));
+                self.delete.execute(params![self.service, prefix, kind])?;
             }
         }
         Ok(())
@@ -164,7 +170,8 @@ impl<'a> EntryWriter<'a> {
             return Ok(*id);
         }
         let who = params![author.uid, author.name];
-        self.transaction.execute("INSERT OR IGNORE INTO author (uid, name) VALUES (?1, ?2)", who)?;
+        self.transaction
+            .execute("INSERT OR IGNORE INTO author (uid, name) VALUES (?1, ?2)", who)?;
         let id = self.transaction.query_row(
             "SELECT id FROM author WHERE uid = ?1 AND name = ?2",
             who,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::policy::{
-    Author,
+    Author, Service,
     change::{Change, Settings, apply},
     lines,
 };
@@ -28,15 +28,13 @@ fn replace(name: &str, text: &str) -> Change {
 
 /// Everything about a policy that is to survive.
 fn shown(policy: &Policy) -> String {
-    let mut text = format!("revision {}\n", policy.revision);
+    let mut lines = vec![format!("revision {}", policy.revision)];
     for (name, service) in &policy.services {
-        let (ports, interfaces) = (&service.ports, &service.interfaces);
-        text += &format!("{name} {} {ports:?} {interfaces:?} {:?}\n", service.number, service.mode);
-        for (key, entry) in service.entries.iter() {
-            text += &format!("  {key} {entry:?}\n");
-        }
+        let Service { number, ports, interfaces, mode, when_empty, entries } = service.as_ref();
+        lines.push(format!("{name} {number} {ports:?} {interfaces:?} {mode:?} {when_empty:?}"));
+        lines.extend(entries.iter().map(|(key, entry)| format!("  {key} {entry:?}")));
     }
-    text
+    lines.join("\n")
 }
 
 fn save(store: &mut Store, before: &Policy, after: &Policy) {

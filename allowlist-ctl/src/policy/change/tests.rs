@@ -53,7 +53,9 @@ impl Desk {
 
     fn shown(&self, name: &str) -> Vec<String> {
         let entries = self.service(name).entries.iter();
-        entries.map(|(key, entry)| format!("{key} {}", entry.comment.as_deref().unwrap_or("-"))).collect()
+        entries
+            .map(|(key, entry)| format!("{key} {}", entry.comment.as_deref().unwrap_or("-")))
+            .collect()
     }
 }
 
@@ -131,10 +133,7 @@ fn a_port_belongs_to_one_service_on_an_interface() {
     };
     let mut desk = Desk::new();
     let refusal = desk.protect("cache", &["tcp/6000-7000"]).unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        "tcp/6000-7000 of 'cache' overlaps tcp/6379 of 'redis'"
-    );
+    assert_eq!(refusal.to_string(), "tcp/6000-7000 of 'cache' overlaps tcp/6379 of 'redis'");
     desk.protect_with("cache", &["tcp/6379"], on("eth1")).unwrap_err();
     desk.protect("cache", &["udp/6379"]).unwrap();
     desk.protect_with("web", &["tcp/80"], on("eth0")).unwrap();

@@ -1,0 +1,114 @@
+//! The state of everything, as `status` tells it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{
+    Name,
+    port::Ports,
+    service::{Mode, WhenEmpty},
+};
+
+/// The state of everything.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The policy's revision.
+    pub revision: u64,
+    /// The daemon's version.
+    pub version: String,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+    /// The database's file.
+    pub store: String,
+    /// Interfaces that are to be attached, by name.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// Services by name.
+    pub services: Vec<ServiceStatus>,
+    /// Packets of no service, by what became of them.
+    pub unmatched: BTreeMap<String, Traffic>,
+    /// What the operator should look after, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Packets and their bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, Ethernet headers included.
+    pub bytes: u64,
+}
+
+/// An interface that is to be attached.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether the filter is on it.
+    pub state: InterfaceState,
+    /// Its index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ifindex: Option<u32>,
+    /// `native` or `generic`, where the filter is on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Id of the program, where the filter is on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_id: Option<u32>,
+    /// Why the mode is generic, or why the filter is not on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Whether the filter is on an interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InterfaceState {
+    /// The filter is on it.
+    Attached,
+    /// There is no such interface now; it is attached when it appears.
+    Missing,
+    /// The filter could not be put on it.
+    Failed,
+    /// It was detached by command.
+    Detached,
+}
+
+/// Whether a service admits everyone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// Everyone is admitted.
+    Open,
+    /// Only those that its entries allow are admitted.
+    Closed,
+}
+
+/// A service.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: Name,
+    /// Its ports.
+    pub ports: Vec<Ports>,
+    /// Interfaces it is limited to; none: every attached one.
+    pub interfaces: Vec<String>,
+    /// What happens to denied packets.
+    pub mode: Mode,
+    /// What happens without entries.
+    pub when_empty: WhenEmpty,
+    /// Whether it admits everyone.
+    pub state: ServiceState,
+    /// Number of entries.
+    pub entries: usize,
+    /// Packets of sources that an entry allows.
+    pub admitted: Traffic,
+    /// Packets that were admitted because the service had no entries.
+    pub admitted_open: Traffic,
+    /// Packets that were dropped.
+    pub denied: Traffic,
+    /// Packets that mode monitor passed and mode enforce would have dropped.
+    pub would_deny: Traffic,
+}

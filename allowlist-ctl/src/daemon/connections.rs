@@ -1,0 +1,116 @@
+//! Connections to the socket, and how many at once.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, extract::Request};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tower::ServiceExt as _;
+use tracing::{debug, warn};
+
+use super::caller::Caller;
+
+/// Connections served at once.
+const CONNECTIONS: usize = 64;
+/// Connections that admins have beyond those, so that nobody can keep them out.
+const ADMIN_CONNECTIONS: usize = 16;
+/// A request's head must be there within this time; so must the next one on a connection that is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes.
+const MAX_HEAD: usize = 32 << 10;
+/// Requests under way at the end have this long.
+const DRAIN: Duration = Duration::from_secs(2);
+/// After a failure to accept (too many open files, say) the next attempt waits.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    content-length: 106\r\nconnection: close\r\n\r\n\
+    {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
+
+/// Serves until `end`, then lets what is under way finish.
+pub(super) async fn serve(listener: UnixListener, router: Router, end: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let admin_places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(end);
+    loop {
+        let stream = tokio::select! {
+            () = &mut end => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!("cannot accept a connection: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(caller) = Caller::of(&stream) else { continue };
+        let place = Arc::clone(&places).try_acquire_owned().ok().or_else(|| {
+            let admin = caller.is_admin().then(|| Arc::clone(&admin_places))?;
+            admin.try_acquire_owned().ok()
+        });
+        match place {
+            Some(place) => connection(stream, caller, place, router.clone(), &graceful),
+            None => refuse(stream),
+        }
+    }
+    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        debug!("connections were still open at the end");
+    }
+}
+
+fn connection(
+    stream: UnixStream,
+    caller: Caller,
+    place: OwnedSemaphorePermit,
+    router: Router,
+    graceful: &GracefulShutdown,
+) {
+    let service = hyper::service::service_fn(move |request: Request<_>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(caller.clone());
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            debug!("a connection ended: {error}");
+        }
+        drop(place);
+    });
+}
+
+fn refuse(mut stream: UnixStream) {
+    warn!("a connection was refused: {CONNECTIONS} are open already");
+    tokio::spawn(async move {
+        // Whoever does not read it has it closed anyway.
+        let _ = timeout(HEAD_TIMEOUT, stream.write_all(BUSY)).await;
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BUSY;
+
+    #[test]
+    fn the_busy_answer_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(BUSY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+    }
+}

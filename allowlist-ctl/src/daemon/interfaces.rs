@@ -1,0 +1,173 @@
+//! Which interfaces are to be attached, and how they fare.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::{error, info, warn};
+
+use super::config::InterfaceConfig;
+use crate::{
+    api::{InterfaceState, InterfaceStatus},
+    kernel::{AttachError, Interface, Kernel, XdpMode, interfaces},
+};
+
+/// The interfaces that are to be attached: those of flags and configuration and those attached by command,
+/// without those detached by command.
+pub(super) struct Wanted {
+    modes: BTreeMap<String, XdpMode>,
+    default_mode: XdpMode,
+    detached: BTreeSet<String>,
+    /// Why an interface is not attached, said once for each reason.
+    reasons: BTreeMap<String, (InterfaceState, String)>,
+}
+
+impl Wanted {
+    pub(super) fn new(
+        configured: &[InterfaceConfig],
+        default_mode: XdpMode,
+        remembered: BTreeMap<String, bool>,
+    ) -> Self {
+        let mut modes: BTreeMap<String, XdpMode> = configured
+            .iter()
+            .map(|interface| (interface.name.clone(), interface.mode.unwrap_or(default_mode)))
+            .collect();
+        let mut detached = BTreeSet::new();
+        for (name, attached) in remembered {
+            if attached {
+                modes.entry(name).or_insert(default_mode);
+            } else {
+                modes.remove(&name);
+                detached.insert(name);
+            }
+        }
+        Self { modes, default_mode, detached, reasons: BTreeMap::new() }
+    }
+
+    /// Attaches every wanted interface that is there and not attached; the errors of those that are there and
+    /// cannot be.
+    pub(super) fn attach_missing(&mut self, kernel: &mut Kernel) -> Vec<AttachError> {
+        for name in kernel.forget_lost() {
+            warn!(
+                interface = name,
+                "the filter is no longer on it: the interface went, or somebody cut the link"
+            );
+        }
+        let present = match interfaces() {
+            Ok(present) => present,
+            Err(error) => return vec![AttachError::Netlink(error)],
+        };
+        let mut errors = Vec::new();
+        for (name, mode) in self.modes.clone() {
+            if kernel.attached().any(|attached| attached.interface == name) {
+                continue;
+            }
+            let Some(interface) = present.iter().find(|interface| interface.name == name) else {
+                let reason =
+                    "there is no such interface now; the filter is put on it when it appears";
+                if self.is_news(&name, InterfaceState::Missing, reason) {
+                    warn!(interface = name, "{reason}");
+                }
+                continue;
+            };
+            if let Err(error) = self.attach(kernel, interface, mode) {
+                errors.push(error);
+            }
+        }
+        errors
+    }
+
+    /// Attaches an interface by command.
+    ///
+    /// # Errors
+    /// [`AttachError`]; it is as wanted as before then.
+    pub(super) fn attach_now(
+        &mut self,
+        kernel: &mut Kernel,
+        name: &str,
+        mode: Option<XdpMode>,
+    ) -> Result<(), AttachError> {
+        let present = interfaces().map_err(AttachError::Netlink)?;
+        let interface = present
+            .iter()
+            .find(|interface| interface.name == name)
+            .ok_or_else(|| AttachError::NoSuchInterface(name.into()))?;
+        let mode = mode.or(self.modes.get(name).copied()).unwrap_or(self.default_mode);
+        self.attach(kernel, interface, mode)?;
+        self.modes.insert(name.into(), mode);
+        self.detached.remove(name);
+        Ok(())
+    }
+
+    /// No longer wants an interface; whether it did.
+    pub(super) fn give_up(&mut self, name: &str) -> bool {
+        self.reasons.remove(name);
+        let wanted = self.modes.remove(name).is_some();
+        if wanted {
+            self.detached.insert(name.into());
+        }
+        wanted
+    }
+
+    fn attach(
+        &mut self,
+        kernel: &mut Kernel,
+        interface: &Interface,
+        mode: XdpMode,
+    ) -> Result<(), AttachError> {
+        let name = &interface.name;
+        match kernel.attach(interface, mode) {
+            Ok(attached) => {
+                self.reasons.remove(name);
+                match &attached.generic {
+                    None => info!(interface = name, mode = "native", "filtering"),
+                    Some(why) => {
+                        warn!(interface = name, mode = "generic", "filtering, slower: {why}");
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if self.is_news(name, InterfaceState::Failed, &error.to_string()) {
+                    error!(interface = name, "not filtering: {error}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn is_news(&mut self, name: &str, state: InterfaceState, reason: &str) -> bool {
+        let now = (state, reason.to_owned());
+        self.reasons.insert(name.into(), now.clone()) != Some(now)
+    }
+
+    /// How the interfaces fare.
+    pub(super) fn status(&self, kernel: &Kernel) -> Vec<InterfaceStatus> {
+        let programs: BTreeMap<String, Option<u32>> = interfaces()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|interface| (interface.name, interface.program))
+            .collect();
+        let blank = |name: &str, state| InterfaceStatus {
+            name: name.into(),
+            state,
+            ifindex: None,
+            mode: None,
+            program_id: None,
+            reason: None,
+        };
+        let attached = kernel.attached().map(|attached| InterfaceStatus {
+            ifindex: Some(attached.ifindex),
+            mode: Some(if attached.generic.is_some() { "generic" } else { "native" }.into()),
+            program_id: programs.get(&attached.interface).copied().flatten(),
+            reason: attached.generic.clone(),
+            ..blank(&attached.interface, InterfaceState::Attached)
+        });
+        let others = self.reasons.iter().map(|(name, (state, reason))| InterfaceStatus {
+            reason: Some(reason.clone()),
+            ..blank(name, *state)
+        });
+        let detached = self.detached.iter().map(|name| blank(name, InterfaceState::Detached));
+        let mut all: Vec<InterfaceStatus> = attached.chain(others).chain(detached).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+}

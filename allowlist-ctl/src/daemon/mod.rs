@@ -1,0 +1,137 @@
+//! The daemon: one owner of the policy, the kernel and the store, and a socket before it.
+//!
+//! [`owner`] makes the changes, one after another, on a thread of its own. [`routes`] turns requests into tasks
+//! for the owner; what only reads is answered from [`shared`], so that it never waits for a change.
+
+mod answer;
+mod args;
+mod ask;
+mod caller;
+mod config;
+mod connections;
+mod entries;
+mod explain;
+mod interfaces;
+mod listing;
+mod logging;
+mod owner;
+mod ports;
+mod routes;
+mod shared;
+mod socket;
+mod status;
+
+use std::{fs::File, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+pub use self::args::Args;
+use self::{config::Settings, interfaces::Wanted, owner::Owner, shared::Shared};
+use crate::{
+    kernel::{Kernel, Pins},
+    store::{Store, lock_directory},
+};
+
+/// Runs `allowlistd` with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    match start(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::fallback();
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> anyhow::Result<()> {
+    let settings = Settings::read(args)?;
+    if args.check_config {
+        return logging::say("the configuration is valid");
+    }
+    logging::start(settings.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    if args.detach {
+        return runtime.block_on(detach(&settings));
+    }
+    let result = runtime.block_on(run(settings));
+    runtime.shutdown_background();
+    result
+}
+
+/// Brings everything up in the order that locks nobody out: maps, program, socket.
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let (store, policy) = Store::open(&settings.state_dir)?;
+    let remembered = store.interfaces()?;
+    let pins = Pins::at(&settings.bpffs);
+    pins.prepare()?;
+    let _pin_lock = lock_pins(&pins)?;
+    let kernel = Kernel::load(pins, &policy)?;
+    let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
+    let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
+    let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared));
+    let (desk, stopped) = owner.start()?;
+    let listener = socket::bind(&settings.socket)?;
+    info!(socket = %settings.socket.path.display(), "ready");
+    let router = routes::router(desk.clone(), shared);
+    let end = async {
+        tokio::select! {
+            () = terminated() => {
+                if let Err(problem) = desk.stop(false).await {
+                    error!("{problem}");
+                }
+            }
+            _ = stopped => {}
+        }
+    };
+    connections::serve(listener, router, end).await;
+    socket::remove(&settings.socket.path);
+    Ok(())
+}
+
+fn lock_pins(pins: &Pins) -> anyhow::Result<File> {
+    let directory = pins.directory();
+    lock_directory(directory)
+        .with_context(|| format!("cannot lock the pins in {}", directory.display()))?
+        .with_context(|| {
+            format!(
+                "another allowlistd uses the pins in {}: stop it first, or give this one a --bpffs of its own",
+                directory.display()
+            )
+        })
+}
+
+/// Takes the filter off everything: through the daemon where one runs, else by its pins.
+async fn detach(settings: &Settings) -> anyhow::Result<()> {
+    if ask::to_detach(&settings.socket.path).await? {
+        return logging::say("the daemon has taken the filter off and stopped");
+    }
+    let pins = Pins::at(&settings.bpffs);
+    let links = pins.pinned_links().context("cannot read the pins")?.len();
+    pins.remove_all().context("cannot remove the pins")?;
+    logging::say(match links {
+        0 => "the filter was on no interface",
+        _ => "the filter is off",
+    })
+}
+
+async fn terminated() {
+    let stream = |kind| signal(kind).map_err(|error| error!("cannot listen to signals: {error}"));
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (stream(SignalKind::terminate()), stream(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,250 @@
+//! The routes of the HTTP interface.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::{
+    answer::{Answer, body, options, read_json},
+    caller::{Caller, Role},
+    config::check_interface_name,
+    entries, listing,
+    owner::Desk,
+    shared::Shared,
+    status,
+};
+use crate::{
+    api::{
+        AttachSettings, Changed, EntrySpecs, ErrorCode, MAX_BODY, MAX_LIST_BODY, Problem,
+        ServiceSettings, Shutdown,
+    },
+    policy::{
+        Name,
+        change::{Change, Settings},
+        entry::NewEntry,
+    },
+};
+
+/// What handlers work with.
+#[derive(Clone)]
+struct Office {
+    desk: Desk,
+    shared: Arc<Shared>,
+    /// Large lists are read one at a time, so that memory is bounded.
+    large: Arc<Semaphore>,
+}
+
+type Answered<T> = Result<Answer<T>, Problem>;
+
+/// The routes of `/v1/`.
+pub(super) fn router(desk: Desk, shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/status", get(show_status))
+        .route("/v1/lists", get(list_all))
+        .route("/v1/lists/{name}", get(list_one).put(replace))
+        .route("/v1/lists/{name}/add", post(add))
+        .route("/v1/lists/{name}/remove", post(remove))
+        .route("/v1/services/{name}", put(protect).delete(unprotect))
+        .route("/v1/interfaces/{name}", put(attach).delete(detach))
+        .route("/v1/shutdown", post(shutdown))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .with_state(Office { desk, shared, large: Arc::new(Semaphore::new(1)) })
+}
+
+async fn no_route() -> Problem {
+    Problem::new(ErrorCode::NotFound, "there is no such page; those there are begin with /v1/")
+}
+
+async fn no_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::new(ErrorCode::Invalid, format!("{method} is not to be had on {path}"))
+}
+
+/// Who sent a request.
+///
+/// # Errors
+/// [`ErrorCode::Forbidden`] where the role does not suffice.
+fn caller(request: &Request, needed: Role) -> Result<Caller, Problem> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let caller =
+        caller.ok_or_else(|| Problem::new(ErrorCode::Failed, "the caller is not known"))?;
+    caller.require(needed)?;
+    Ok(caller)
+}
+
+fn name(text: &str) -> Result<Name, Problem> {
+    text.parse().map_err(|error| Problem::new(ErrorCode::Invalid, error))
+}
+
+fn interface_name(text: String) -> Result<String, Problem> {
+    check_interface_name(&text).map_err(|error| Problem::new(ErrorCode::Invalid, error))?;
+    Ok(text)
+}
+
+async fn show_status(
+    State(office): State<Office>,
+    request: Request,
+) -> Answered<crate::api::Status> {
+    caller(&request, Role::Viewer)?;
+    status::status(&office.shared).map(Answer)
+}
+
+fn listing(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn list_all(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
+    caller(&request, Role::Viewer)?;
+    let policy = office.shared.policy();
+    let names = policy.services.keys().cloned().collect();
+    Ok(listing(listing::stream(&policy, names)))
+}
+
+async fn list_one(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller(&request, Role::Viewer)?;
+    let list = name(&list)?;
+    let policy = office.shared.policy();
+    if policy.service(&list).is_none() {
+        return Err(Problem::new(ErrorCode::NotFound, format!("there is no service '{list}'"))
+            .hint("`allowlist-ctl status` shows the services"));
+    }
+    Ok(listing(listing::stream(&policy, vec![list])))
+}
+
+/// Hands a change in, once the role is checked and the body read.
+async fn make(
+    office: &Office,
+    request: Request,
+    limit: usize,
+    read: impl FnOnce(&[u8]) -> Result<Change, Problem> + Send + 'static,
+) -> Answered<Changed> {
+    let caller = caller(&request, Role::Admin)?;
+    let options = options(request.uri())?;
+    let body = body(request, limit).await?;
+    // Lists may be long, and reading them must not hold up other requests.
+    let change = spawn_blocking(move || read(&body))
+        .await
+        .map_err(|error| Problem::new(ErrorCode::Failed, error))??;
+    office.desk.change(change, options, caller.author()).await.map(Answer)
+}
+
+async fn protect(
+    State(office): State<Office>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&service)?;
+    make(&office, request, MAX_BODY, move |body| {
+        let settings: ServiceSettings = read_json(body)?;
+        let interfaces = settings.interfaces.map(|names| names.into_iter().map(interface_name));
+        let settings = Settings {
+            ports: settings.ports.into_iter().collect(),
+            interfaces: interfaces.map(Iterator::collect).transpose()?,
+            mode: settings.mode,
+            when_empty: settings.when_empty,
+        };
+        Ok(Change::Protect { name, settings })
+    })
+    .await
+}
+
+async fn unprotect(
+    State(office): State<Office>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&service)?;
+    make(&office, request, MAX_BODY, move |_| Ok(Change::Unprotect { name })).await
+}
+
+async fn add(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&list)?;
+    make(&office, request, MAX_BODY, move |body| {
+        Ok(Change::Add { name, entries: specified(body)? })
+    })
+    .await
+}
+
+async fn remove(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&list)?;
+    make(&office, request, MAX_BODY, move |body| {
+        let specs: EntrySpecs = read_json(body)?;
+        Ok(Change::Remove { name, keys: entries::keys(&specs.entries)? })
+    })
+    .await
+}
+
+async fn replace(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&list)?;
+    caller(&request, Role::Admin)?;
+    let closed = |error| Problem::new(ErrorCode::Failed, error);
+    let _turn = office.large.acquire().await.map_err(closed)?;
+    let is_text = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.trim_start().starts_with("text/plain"));
+    make(&office, request, MAX_LIST_BODY, move |body| {
+        let entries = if is_text { entries::from_text(body)? } else { specified(body)? };
+        Ok(Change::Replace { name, entries })
+    })
+    .await
+}
+
+fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {
+    entries::new_entries(&read_json::<EntrySpecs>(body)?.entries)
+}
+
+async fn attach(
+    State(office): State<Office>,
+    Path(interface): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    caller(&request, Role::Admin)?;
+    let interface = interface_name(interface)?;
+    let options = options(request.uri())?;
+    let settings: AttachSettings = read_json(&body(request, MAX_BODY).await?)?;
+    office.desk.attach(interface, settings.mode, options).await.map(Answer)
+}
+
+async fn detach(
+    State(office): State<Office>,
+    Path(interface): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    caller(&request, Role::Admin)?;
+    let options = options(request.uri())?;
+    office.desk.detach(interface_name(interface)?, options).await.map(Answer)
+}
+
+async fn shutdown(State(office): State<Office>, request: Request) -> Answered<Shutdown> {
+    caller(&request, Role::Admin)?;
+    let shutdown: Shutdown = read_json(&body(request, MAX_BODY).await?)?;
+    office.desk.stop(shutdown.detach).await?;
+    Ok(Answer(shutdown))
+}

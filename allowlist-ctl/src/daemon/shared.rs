@@ -1,0 +1,48 @@
+//! What may be read at any time, whatever the owner is at.
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use jiff::Timestamp;
+
+use crate::{api::InterfaceStatus, kernel::Counters, policy::Policy};
+
+/// The last state that is in force and on disk.
+pub(super) struct Shared {
+    policy: RwLock<Policy>,
+    interfaces: RwLock<Vec<InterfaceStatus>>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) started_at: Timestamp,
+    pub(super) store: String,
+}
+
+impl Shared {
+    pub(super) fn new(policy: Policy, counters: Arc<Counters>, store: &Path) -> Self {
+        Self {
+            policy: RwLock::new(policy),
+            interfaces: RwLock::default(),
+            counters,
+            started_at: Timestamp::now(),
+            store: store.display().to_string(),
+        }
+    }
+
+    /// The policy; copies share what they have in common.
+    pub(super) fn policy(&self) -> Policy {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_policy(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    pub(super) fn interfaces(&self) -> Vec<InterfaceStatus> {
+        self.interfaces.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_interfaces(&self, interfaces: Vec<InterfaceStatus>) {
+        *self.interfaces.write().unwrap_or_else(PoisonError::into_inner) = interfaces;
+    }
+}

@@ -1,0 +1,24 @@
+//! Test networks out of network namespaces, for the demo and the end-to-end tests.
+//!
+//! Everything made here is a guard: it is taken away when it is dropped, and also when the process
+//! is interrupted, once [`clean_up_on_signals`] was called. All of it needs root.
+
+mod bpffs;
+mod namespace;
+mod network;
+mod process;
+mod redis;
+mod sweep;
+mod undo;
+mod wait;
+
+pub use self::{
+    bpffs::{Bpffs, Scratch},
+    namespace::Namespace,
+    network::{Host, INTERFACE, Network, link},
+    process::Process,
+    redis::{Connection, PingLoop, redis_server},
+    sweep::sweep,
+    undo::{Undo, clean_up_on_signals, keep},
+    wait::until,
+};

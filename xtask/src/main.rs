@@ -1,0 +1,51 @@
+//! The project's own commands: `cargo xtask COMMAND`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to its user")]
+
+mod binaries;
+mod demo;
+mod privilege;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what building and testing need; the other commands do it first.
+    Setup,
+    /// Show a redis behind the allowlist, in network namespaces.
+    Demo(demo::Options),
+    /// Lint and test everything, on the real kernel.
+    Test {
+        /// Without the end-to-end tests, which need root.
+        #[arg(long)]
+        fast: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    privilege::find_rustup_behind_sudo();
+    let result = match Arguments::parse().command {
+        Task::Setup => setup::run(),
+        Task::Demo(options) => demo::run(options),
+        Task::Test { fast } => test::run(fast),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
