@@ -1,4 +1,8 @@
-//! The allowlist: policy, kernel, store, daemon and command line.
+//! Allowlist: an IP allowlist that a server enforces in the kernel, before the network stack sees the packet.
+//!
+//! Two thin binaries, `allowlistd` and `allowlist-ctl`, stand on this library. Its rooms depend on each other one
+//! way: everything on [`policy`], `daemon` and `cli` on [`api`] and never on each other; only [`kernel`] knows aya.
+
 pub mod api;
 pub mod daemon;
 pub mod kernel;

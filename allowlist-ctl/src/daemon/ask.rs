@@ -1,11 +1,12 @@
 //! The one request that the daemon's own binary makes: asking a daemon that runs to take the filter off.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
+    time::{sleep, timeout},
 };
 
 const REQUEST: &[u8] = b"POST /v1/shutdown HTTP/1.1\r\nhost: allowlistd\r\nconnection: close\r\n\
@@ -37,5 +38,19 @@ pub(super) async fn to_detach(socket: &Path) -> anyhow::Result<bool> {
         let reason = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);
         bail!("the daemon did not take the filter off: {}", reason.trim());
     }
+    until_gone(socket).await;
     Ok(true)
+}
+
+/// Waits until the daemon no longer serves the socket, so that another one can be started at once.
+async fn until_gone(socket: &Path) {
+    const LONGEST: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let gone = async {
+        while UnixStream::connect(socket).await.is_ok() {
+            sleep(PAUSE).await;
+        }
+    };
+    // It has taken the filter off, which is what was asked for, however long it takes to end.
+    let _ = timeout(LONGEST, gone).await;
 }

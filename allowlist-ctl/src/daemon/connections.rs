@@ -33,7 +33,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 106\r\nconnection: close\r\n\r\n\
+    content-length: 107\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
 
 /// Serves until `end`, then lets what is under way finish.
@@ -64,6 +64,8 @@ pub(super) async fn serve(listener: UnixListener, router: Router, end: impl Futu
             None => refuse(stream),
         }
     }
+    // Whoever comes now is told at once that nobody serves here.
+    drop(listener);
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
         debug!("connections were still open at the end");
     }

@@ -109,6 +109,11 @@ impl Desk {
     }
 }
 
+/// The time in whole seconds, as the store keeps it.
+fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
+}
+
 impl Owner {
     pub(super) fn new(
         store: Store,
@@ -187,7 +192,7 @@ impl Owner {
     ) -> Result<Changed, Problem> {
         self.check_revision(options)?;
         let author = Arc::new(author);
-        let outcome = change::apply(&self.policy, change, &author, Timestamp::now())
+        let outcome = change::apply(&self.policy, change, &author, now())
             .map_err(|refusal| explain_refusal(&refusal))?;
         let changed = outcome.policy.revision != self.policy.revision;
         if changed {
