@@ -39,9 +39,11 @@ pub(super) fn few_edits(
         .filter(|(_, (before, after))| before != after)
         .map(|(prefix, (before, after))| Edit { prefix, before, after })
         .collect();
-    edits.sort_by_key(|edit| match edit.after {
-        Some(_) => (false, Reverse(edit.prefix.bits()), 0),
-        None => (true, Reverse(0), edit.prefix.bits()),
+    edits.sort_by_key(|edit| {
+        // A node whose entries have all ended decides no more than one that is gone.
+        let is_set = edit.after.is_some_and(|node| clock.decides(&node));
+        let bits = edit.prefix.bits();
+        if is_set { (false, Reverse(bits), 0) } else { (true, Reverse(0), bits) }
     });
     Some(edits)
 }
@@ -97,4 +99,128 @@ pub(super) fn nodes_v6<'a>(
         FamilyKey::V6(key) => Some((key, node)),
         FamilyKey::V4(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
+
+    use allowlist_common::{
+        abi::{BootSeconds, Judged, PolicyTable, PortRow, ServiceRow},
+        decide::{Sources, Verdict, decide},
+        parse::{Address, Flow, Parsed, Protocol},
+    };
+    use jiff::Timestamp;
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::policy::{Author, Entry, EntryKey, Kind};
+
+    const NOW: BootSeconds = 1000;
+    const PORT: u16 = 6379;
+
+    /// A trie that is searched from end to end.
+    #[derive(Clone, Default)]
+    struct Scanned(BTreeMap<Prefix, Node>);
+
+    impl Sources for Scanned {
+        fn lookup_v4(&self, _: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
+            let covers = |prefix: &Prefix| match prefix.net() {
+                IpNet::V4(net) => net.contains(&Ipv4Addr::from(address)),
+                IpNet::V6(_) => false,
+            };
+            let candidates = self
+                .0
+                .iter()
+                .filter(|(prefix, node)| covers(prefix) && node.prefix_len <= prefix_len);
+            candidates.max_by_key(|(_, node)| node.prefix_len).map(|(_, node)| *node)
+        }
+
+        fn lookup_v6(&self, _: u32, _: u32, _: [u8; 16]) -> Option<Node> {
+            None
+        }
+
+        fn now(&self) -> BootSeconds {
+            NOW
+        }
+    }
+
+    fn admits(trie: &Scanned, table: &PolicyTable, source: [u8; 4]) -> bool {
+        let source = Address::V4(source);
+        let flow = Flow { source, protocol: Protocol::Tcp, port: PORT };
+        let verdict = decide(table, trie, 1, Ok(Parsed::Flow(flow)));
+        matches!(verdict, Verdict::Service { judged: Judged::Admitted, .. })
+    }
+
+    fn table() -> Box<PolicyTable> {
+        let mut table = Box::new(PolicyTable::EMPTY);
+        table.services[1] = ServiceRow::default();
+        table.rows[0].pages[PortRow::page_index(Protocol::Tcp, PORT)] = 1;
+        table.pages[1][usize::from(PORT & 0xff)] = 1;
+        table
+    }
+
+    /// Prefixes of a few bits of the last byte, so that they nest, each perhaps ended.
+    fn entries() -> impl Strategy<Value = Entries> {
+        let entry = (24u8..=32, any::<u8>(), any::<bool>(), any::<bool>());
+        vec(entry, 0..12).prop_map(|specs| {
+            let mut entries = Entries::default();
+            for (id, (bits, byte, except, ended)) in (1..).zip(specs) {
+                let net = ipnet::Ipv4Net::new(Ipv4Addr::new(10, 0, 0, byte), bits).unwrap();
+                let kind = if except { Kind::Except } else { Kind::Allow };
+                let seconds = if ended { 1 } else { i64::from(NOW) + 1 };
+                let entry = Entry {
+                    id,
+                    comment: None,
+                    added_by: Arc::new(Author { uid: 0, name: "root".into() }),
+                    added_at: Timestamp::UNIX_EPOCH,
+                    expires_at: Some(Timestamp::from_second(seconds).unwrap()),
+                };
+                entries.insert(EntryKey { prefix: net.into(), kind }, entry);
+            }
+            entries
+        })
+    }
+
+    /// DESIGN's rule, without a trie: the most specific entry that has not ended; on a tie the except.
+    fn by_the_rule(entries: &Entries, source: [u8; 4]) -> bool {
+        entries
+            .iter()
+            .filter(|(_, entry)| {
+                entry.expires_at.is_none_or(|end| end.as_second() > i64::from(NOW))
+            })
+            .filter(|(key, _)| crate::policy::entry::covers(key.prefix, source.into()))
+            .max_by_key(|(key, _)| (key.prefix.bits(), key.kind))
+            .is_some_and(|(key, _)| key.kind == Kind::Allow)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn at_every_step_a_source_is_judged_as_before_or_as_after(
+            before in entries(),
+            after in entries(),
+        ) {
+            let clock = BootClock { booted_at: Timestamp::UNIX_EPOCH, now: NOW };
+            let table = table();
+            let mut trie = Scanned(before.nodes(&clock).collect());
+            let sources: Vec<[u8; 4]> = (0..=255).map(|byte| [10, 0, 0, byte]).collect();
+            for edit in few_edits(&before, &after, &clock, usize::MAX - 1).unwrap() {
+                prop_assert_eq!(trie.0.get(&edit.prefix).copied(), edit.before);
+                match edit.after {
+                    Some(node) => trie.0.insert(edit.prefix, node),
+                    None => trie.0.remove(&edit.prefix),
+                };
+                for source in &sources {
+                    let admitted = admits(&trie, &table, *source);
+                    let (old, new) = (by_the_rule(&before, *source), by_the_rule(&after, *source));
+                    prop_assert!(admitted == old || admitted == new, "{:?}", source);
+                }
+            }
+            for source in &sources {
+                prop_assert_eq!(admits(&trie, &table, *source), by_the_rule(&after, *source));
+            }
+        }
+    }
 }

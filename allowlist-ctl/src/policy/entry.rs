@@ -177,9 +177,17 @@ impl IntoIterator for Entries {
 pub struct BootClock {
     /// The moment at which the boot clock was 0.
     pub booted_at: Timestamp,
+    /// What the boot clock says now.
+    pub now: BootSeconds,
 }
 
 impl BootClock {
+    /// Whether a node still has an entry that decides.
+    #[must_use]
+    pub const fn decides(&self, node: &Node) -> bool {
+        self.now < node.allow_until || self.now < node.except_until
+    }
+
     /// An entry's end on the boot clock, in whole seconds; what ended before boot ended at second 1.
     #[must_use]
     pub fn end(&self, expires_at: Option<Timestamp>) -> BootSeconds {
