@@ -4,6 +4,7 @@
 //! way: everything on [`policy`], `daemon` and `cli` on [`api`] and never on each other; only [`kernel`] knows aya.
 
 pub mod api;
+pub mod cli;
 pub mod daemon;
 pub mod kernel;
 pub mod policy;

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command line of the allowlist.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    allowlist::cli::main()
+}

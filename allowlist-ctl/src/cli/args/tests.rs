@@ -1,0 +1,98 @@
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Args, clap::Error> {
+    Args::try_parse_from(format!("allowlist-ctl {line}").split_whitespace())
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn every_command_has_an_example() {
+    for command in Args::command().get_subcommands() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let example = format!("allowlist-ctl {}", command.get_name());
+        assert!(help.contains(&example), "{}", command.get_name());
+        for line in help.lines().filter_map(|line| line.split("allowlist-ctl ").nth(1)) {
+            let typed = line.split(['|', '>']).next().unwrap_or_default();
+            assert!(parse(&typed.replace("'web servers'", "web")).is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_is_typed_is_told_apart() {
+    let table = [
+        ("status", "Status"),
+        ("list", "List { name: None }"),
+        ("list redis", "List { name: Some(\"redis\") }"),
+        ("completions zsh", "Completions { shell: Zsh }"),
+        (
+            "unprotect redis --yes",
+            "Unprotect { name: \"redis\", change: ChangeArgs { yes: true, force: false, \
+             dry_run: false, if_revision: None } }",
+        ),
+        (
+            "attach eth0 --xdp-mode generic --dry-run",
+            "Attach { interface: \"eth0\", xdp_mode: Some(Generic), change: ChangeArgs { \
+             yes: false, force: false, dry_run: true, if_revision: None } }",
+        ),
+        (
+            "replace redis -f - --if-revision 7 --force",
+            "Replace { name: \"redis\", file: \"-\", change: ChangeArgs { yes: false, \
+             force: true, dry_run: false, if_revision: Some(7) } }",
+        ),
+        (
+            "remove redis !10.0.0.0/8 ::1 --except",
+            "Remove { name: \"redis\", entries: EntryArgs { cidrs: [\"!10.0.0.0/8\", \"::1\"], \
+             except: true }, change: ChangeArgs { yes: false, force: false, dry_run: false, \
+             if_revision: None } }",
+        ),
+        (
+            "protect a tcp/1 udp/2 --interface x --interface y --mode monitor --when-empty closed",
+            "Protect { name: \"a\", ports: [\"tcp/1\", \"udp/2\"], interfaces: [\"x\", \"y\"], \
+             mode: Some(Monitor), when_empty: Some(Closed), change: ChangeArgs { yes: false, \
+             force: false, dry_run: false, if_revision: None } }",
+        ),
+    ];
+    for (typed, expected) in table {
+        assert_eq!(format!("{:?}", parse(typed).unwrap().command), expected, "{typed}");
+    }
+}
+
+#[test]
+fn socket_and_json_go_before_and_after_the_command() {
+    for typed in
+        ["--socket /s --json status", "status --socket /s --json", "--json list --socket /s"]
+    {
+        let args = parse(typed).unwrap();
+        assert_eq!((args.socket, args.json), ("/s".into(), true), "{typed}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let table = [
+        ("", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("frobnicate", ErrorKind::InvalidSubcommand),
+        ("protect redis", ErrorKind::MissingRequiredArgument),
+        ("protect redis tcp/1 --mode maybe", ErrorKind::InvalidValue),
+        ("protect redis tcp/1 --action reject", ErrorKind::UnknownArgument),
+        ("add redis", ErrorKind::MissingRequiredArgument),
+        ("add redis 10.0.0.1 --for 1h", ErrorKind::UnknownArgument),
+        ("remove redis 10.0.0.1 --comment x", ErrorKind::UnknownArgument),
+        ("replace redis", ErrorKind::MissingRequiredArgument),
+        ("status --yes", ErrorKind::UnknownArgument),
+        ("list a b", ErrorKind::UnknownArgument),
+        ("unprotect a --if-revision x", ErrorKind::ValueValidation),
+        ("attach eth0 --xdp-mode fast", ErrorKind::InvalidValue),
+        ("completions tcsh", ErrorKind::InvalidValue),
+    ];
+    for (typed, expected) in table {
+        assert_eq!(parse(typed).unwrap_err().kind(), expected, "{typed}");
+    }
+}

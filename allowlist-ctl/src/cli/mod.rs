@@ -1,0 +1,59 @@
+//! The command line: what was typed, the request that it means, the reply as text.
+//!
+//! What was typed ([`args`]) is read into what it means ([`request`]), sent over the socket ([`client`]) and
+//! rendered ([`render`]). Data go to stdout, everything else to stderr; [`exit`] says how it ended.
+
+mod args;
+mod client;
+mod console;
+mod error;
+mod exit;
+mod file;
+mod render;
+mod request;
+mod run;
+mod table;
+#[cfg(test)]
+mod testing;
+
+use std::{
+    io::{self, BufWriter, IsTerminal as _},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::{
+    args::Args,
+    console::{Console, Paint},
+    exit::Exit,
+};
+
+/// The commands and options, for manual pages and the like.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Runs `allowlist-ctl` with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help that nobody reads any more is no failure.
+            let _: io::Result<()> = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let mut console = Console {
+        is_asked: stdin.is_terminal() && stderr.is_terminal(),
+        paint: Paint::for_terminal(stdout.is_terminal()),
+        stderr_paint: Paint::for_terminal(stderr.is_terminal()),
+        stdin: &mut stdin.lock(),
+        stdout: &mut BufWriter::with_capacity(1 << 16, stdout.lock()),
+        stderr: &mut stderr.lock(),
+    };
+    run::run(&args, &mut console).into()
+}

@@ -1,0 +1,152 @@
+//! The state of everything, for a terminal of 80 columns.
+
+use std::io::{self, Write};
+
+use super::{FIRST_STEP, state_name, without_entries};
+use crate::{
+    api::{InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic},
+    cli::{
+        console::{Paint, Style, clean},
+        table::{Cell, Table, wrap},
+    },
+    policy::service::Mode,
+};
+
+/// Columns that ports may take before they go on below.
+const PORTS_WIDTH: usize = 16;
+
+/// Writes the state of everything.
+///
+/// # Errors
+/// What `out` answers.
+pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
+    let Status { version, revision, store, .. } = status;
+    let (version, store) = (clean(version), clean(store));
+    writeln!(out, "allowlistd {version}, revision {revision}, store {store}")?;
+    writeln!(out)?;
+    if status.interfaces.is_empty() {
+        writeln!(out, "No interface has the filter.")?;
+    } else {
+        interfaces(&status.interfaces).write_wrapped(out, paint)?;
+    }
+    writeln!(out)?;
+    if status.services.is_empty() {
+        writeln!(out, "{FIRST_STEP}")?;
+    } else {
+        services(&status.services).write(out, paint)?;
+        for service in status.services.iter().filter(|service| service.entries == 0) {
+            let sentence = without_entries(&service.name, service.state);
+            writeln!(out, "{}", paint.paint(Style::Alarm, &sentence))?;
+        }
+        writeln!(out)?;
+        writeln!(out, "{}", unmatched(status))?;
+    }
+    if !status.warnings.is_empty() {
+        writeln!(out)?;
+    }
+    for warning in &status.warnings {
+        writeln!(out, "{} {}", paint.paint(Style::Alarm, "warning:"), clean(warning))?;
+    }
+    Ok(())
+}
+
+fn interfaces(interfaces: &[InterfaceStatus]) -> Table {
+    let has_reasons = interfaces.iter().any(|interface| interface.reason.is_some());
+    let mut titles = vec!["INTERFACE", "STATE", "MODE", "PROGRAM"];
+    titles.extend(has_reasons.then_some("REASON"));
+    let mut table = Table::new(titles);
+    for interface in interfaces {
+        let InterfaceStatus { name, state, mode, program_id, reason, .. } = interface;
+        let mut row = vec![
+            Cell::text(name),
+            interface_state(*state),
+            Cell::text(mode.as_deref().unwrap_or("-")),
+            Cell::number(program_id.map_or("-".to_owned(), |id| id.to_string())),
+        ];
+        if has_reasons {
+            row.push(Cell::text(reason.as_deref().unwrap_or("-")));
+        }
+        table.row(row);
+    }
+    table
+}
+
+fn interface_state(state: InterfaceState) -> Cell {
+    match state {
+        InterfaceState::Attached => Cell::text("attached").style(Style::Good),
+        InterfaceState::Missing => Cell::text("missing").style(Style::Alarm),
+        InterfaceState::Failed => Cell::text("failed").style(Style::Error),
+        InterfaceState::Detached => Cell::text("detached").style(Style::Alarm),
+    }
+}
+
+fn services(services: &[ServiceStatus]) -> Table {
+    let is_monitored =
+        |service: &ServiceStatus| service.mode == Mode::Monitor || service.would_deny.packets > 0;
+    let is_any_monitored = services.iter().any(is_monitored);
+    let mut titles = vec!["SERVICE", "PORTS", "MODE", "STATE", "ENTRIES", "ADMITTED", "DENIED"];
+    titles.extend(is_any_monitored.then_some("WOULD DENY"));
+    let mut table = Table::new(titles);
+    for service in services {
+        let admitted = service.admitted.packets.saturating_add(service.admitted_open.packets);
+        let mut row = vec![
+            Cell::text(service.name.as_str()),
+            ports(service),
+            mode(service.mode),
+            state(service.state),
+            Cell::number(service.entries),
+            Cell::number(admitted),
+            Cell::number(service.denied.packets),
+        ];
+        if is_any_monitored {
+            row.push(Cell::number(service.would_deny.packets));
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// The ports, and below them the interfaces to which the service is limited.
+fn ports(service: &ServiceStatus) -> Cell {
+    let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
+    let mut lines = wrap(ports.iter().map(String::as_str), " ", PORTS_WIDTH);
+    lines.extend(service.interfaces.iter().map(|interface| format!("on {interface}")));
+    Cell::lines(lines)
+}
+
+fn mode(mode: Mode) -> Cell {
+    match mode {
+        Mode::Enforce => Cell::text("enforce"),
+        Mode::Monitor => Cell::text("monitor").style(Style::Alarm),
+        Mode::Off => Cell::text("off").style(Style::Alarm),
+    }
+}
+
+fn state(state: ServiceState) -> Cell {
+    let style = match state {
+        ServiceState::Open => Style::Alarm,
+        ServiceState::Closed => Style::Good,
+    };
+    Cell::text(state_name(state)).style(style)
+}
+
+/// What became of packets of no service; their kinds are told by JSON.
+fn unmatched(status: &Status) -> String {
+    let (mut passed, mut unreadable, mut dropped) = (0_u64, 0_u64, 0_u64);
+    for (kind, Traffic { packets, .. }) in &status.unmatched {
+        let count = match kind.as_str() {
+            kind if kind.ends_with("_dropped") => &mut dropped,
+            kind if kind.ends_with("_passed") => &mut unreadable,
+            _ => &mut passed,
+        };
+        *count = count.saturating_add(*packets);
+    }
+    let mut told = vec![format!("{passed} passed")];
+    let counts = [(unreadable, "unreadable passed"), (dropped, "unreadable dropped")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    told.extend(counts.map(|(count, what)| format!("{count} {what}")));
+    format!("Packets of no service: {}", told.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+use super::*;
+
+fn written(status: &Status) -> String {
+    let mut out = Vec::new();
+    super::status(status, &mut out, Paint::OFF).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn parsed(interfaces: &str, services: &str, unmatched: &str, warnings: &str) -> Status {
+    let document = format!(
+        r#"{{"revision": 7, "version": "0.1.0", "started_at": "2026-11-22T02:00:00Z",
+            "store": "/var/lib/allowlist/allowlist.db", "interfaces": [{interfaces}],
+            "services": [{services}], "unmatched": {{{unmatched}}}, "warnings": [{warnings}]}}"#
+    );
+    serde_json::from_str(&document).unwrap()
+}
+
+fn service(name: &str, ports: &str, rest: &str, packets: [u64; 4]) -> String {
+    let traffic = packets.map(|packets| format!(r#"{{"packets": {packets}, "bytes": 0}}"#));
+    let [admitted, open, denied, would_deny] = traffic;
+    format!(
+        r#"{{"name": "{name}", "ports": [{ports}], {rest}, "admitted": {admitted},
+            "admitted_open": {open}, "denied": {denied}, "would_deny": {would_deny}}}"#
+    )
+}
+
+#[test]
+fn everything_is_told_in_80_columns() {
+    let interfaces = r#"
+        {"name": "eth0", "state": "attached", "ifindex": 2, "mode": "native", "program_id": 42},
+        {"name": "eth1", "state": "attached", "ifindex": 3, "mode": "generic", "program_id": 142,
+         "reason": "the driver does not take XDP programs (Operation not supported)"},
+        {"name": "eth2", "state": "missing", "reason": "there is no such interface"}"#;
+    let services = [
+        service(
+            "mail",
+            r#""tcp/25", "tcp/143", "tcp/465", "tcp/993""#,
+            r#""interfaces": ["eth0"], "mode": "enforce", "when_empty": "closed", "state": "closed", "entries": 0"#,
+            [0, 0, 12, 0],
+        ),
+        service(
+            "redis",
+            r#""tcp/6379""#,
+            r#""interfaces": [], "mode": "enforce", "when_empty": "open", "state": "open", "entries": 0"#,
+            [1, 2, 0, 0],
+        ),
+        service(
+            "web",
+            r#""tcp/80""#,
+            r#""interfaces": [], "mode": "monitor", "when_empty": "open", "state": "closed", "entries": 186809"#,
+            [4_294_967, 0, 0, 77],
+        ),
+    ];
+    let unmatched = r#""no_service": {"packets": 5, "bytes": 1}, "not_ip": {"packets": 2, "bytes": 1},
+        "ports_cut_off_dropped": {"packets": 1, "bytes": 1}, "ports_cut_off_passed": {"packets": 0, "bytes": 0}"#;
+    let status =
+        parsed(interfaces, &services.join(","), unmatched, r#""eth2 is not filtered\u0007""#);
+    let expected = "\
+allowlistd 0.1.0, revision 7, store /var/lib/allowlist/allowlist.db
+
+INTERFACE  STATE     MODE     PROGRAM  REASON
+eth0       attached  native        42  -
+eth1       attached  generic      142  the driver does not take XDP programs
+                                       (Operation not supported)
+eth2       missing   -              -  there is no such interface
+
+SERVICE  PORTS            MODE     STATE   ENTRIES  ADMITTED  DENIED  WOULD DENY
+mail     tcp/25 tcp/143   enforce  closed        0         0      12           0
+         tcp/465 tcp/993
+         on eth0
+redis    tcp/6379         enforce  open          0         3       0           0
+web      tcp/80           monitor  closed   186809   4294967       0          77
+No entries: mail is accessible to no one.
+No entries: redis is accessible to everyone.
+
+Packets of no service: 7 passed, 1 unreadable dropped
+
+warning: eth2 is not filtered\\u{7}
+";
+    assert_eq!(written(&status), expected);
+    assert!(expected.lines().all(|line| line.len() <= 80));
+}
+
+#[test]
+fn without_anything_the_next_step_is_told() {
+    let expected = "\
+allowlistd 0.1.0, revision 7, store /var/lib/allowlist/allowlist.db
+
+No interface has the filter.
+
+Nothing is protected yet. Protect a port: allowlist-ctl protect redis tcp/6379
+";
+    assert_eq!(written(&parsed("", "", "", "")), expected);
+}

@@ -1,0 +1,119 @@
+//! Does what was typed, and says how it ended.
+
+use std::io;
+
+use super::{
+    args::{Args, Shell},
+    client::{Client, Reply},
+    console::{Console, clean},
+    error::Error,
+    exit::Exit,
+    render,
+    request::{Change, Meaning, Request},
+};
+use crate::api::{Changed, ErrorCode, Listing, Problem, Status};
+
+/// Does what was typed; errors are told on the way.
+pub(super) fn run(args: &Args, console: &mut Console<'_>) -> Exit {
+    let done = execute(args, console).and_then(|()| Ok(console.stdout.flush()?));
+    match done {
+        Ok(()) => Exit::Done,
+        // Whoever read the output has seen enough, as in `allowlist-ctl list | head`.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            // What was written before comes first; the error is told in any case.
+            let _: io::Result<()> = console.stdout.flush();
+            error.tell(args.json, console);
+            error.exit()
+        }
+    }
+}
+
+fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
+    let meaning = Meaning::of(&args.command, console.stdin)?;
+    let client = Client::new(&args.socket)?;
+    match meaning {
+        Meaning::Completions(_) if args.json => {
+            Err(Error::Usage(vec!["completions are a script: leave out --json".to_owned()]))
+        }
+        Meaning::Completions(shell) => completions(shell, console),
+        Meaning::Status => {
+            let reply = client.send(&Request::get("/v1/status"))?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let status: Status = reply.document()?;
+            Ok(render::status(&status, console.stdout, console.paint)?)
+        }
+        Meaning::List(name) => {
+            let path = name.map_or("/v1/lists".to_owned(), |name| format!("/v1/lists/{name}"));
+            let reply = client.send(&Request::get(path))?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let listing: Listing = reply.document()?;
+            Ok(render::list(&listing, console.stdout, console.paint)?)
+        }
+        Meaning::Change(mut change) => {
+            let reply = send_change(&client, &mut change, console)?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let changed: Changed = reply.document()?;
+            render::changed(&change, &changed, console.stdout)?;
+            Ok(console.warn(&changed.warnings)?)
+        }
+    }
+}
+
+/// Sends a change, and asks where the daemon wants an answer and somebody is there to give it.
+fn send_change<'a>(
+    client: &'a Client,
+    change: &mut Change,
+    console: &mut Console<'_>,
+) -> Result<Reply<'a>, Error> {
+    let problem = match client.send(&change.request) {
+        Err(Error::Refused(problem)) if problem.code == ErrorCode::Unconfirmed => problem,
+        reply => return reply,
+    };
+    if !console.is_asked {
+        return Err(problem.into());
+    }
+    let Problem { message, details, revision, .. } = problem;
+    console.warn(&[message])?;
+    for detail in details {
+        writeln!(console.stderr, "  {}", clean(&detail))?;
+    }
+    if !console.confirm("Continue?") {
+        return Err(Error::Declined);
+    }
+    // The answer is for what was asked about, and not for what somebody made of it since.
+    let options = &mut change.request.options;
+    options.yes = true;
+    options.if_revision = revision.or(options.if_revision);
+    client.send(&change.request)
+}
+
+/// Passes the daemon's document on as it is.
+fn pass_on(mut reply: Reply<'_>, console: &mut Console<'_>) -> Result<(), Error> {
+    let mut last = None;
+    while let Some(chunk) = reply.chunk()? {
+        console.stdout.write_all(&chunk)?;
+        last = chunk.last().copied().or(last);
+    }
+    if last != Some(b'\n') {
+        writeln!(console.stdout)?;
+    }
+    Ok(())
+}
+
+fn completions(shell: Shell, console: &mut Console<'_>) -> Result<(), Error> {
+    let mut command = super::command();
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete::Shell::from(shell), &mut command, name, &mut script);
+    Ok(console.stdout.write_all(&script)?)
+}
+
+#[cfg(test)]
+mod tests;
