@@ -24,14 +24,14 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing
 /// Says who may reach the protected ports of this server.
 #[derive(Debug, Parser)]
 #[command(name = "allowlist-ctl", version = crate::version::long(), after_help = AFTER_HELP)]
-#[command(max_term_width = 100, disable_help_subcommand = true, infer_long_args = false)]
+#[command(max_term_width = 100)]
 pub(super) struct Args {
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", env = "ALLOWLIST_SOCKET")]
-    #[arg(default_value = "/run/allowlist/allowlistd.sock")]
+    #[arg(default_value = "/run/allowlist/allowlistd.sock", help_heading = "Global options")]
     pub(super) socket: PathBuf,
     /// Print one JSON document instead of text, errors too
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(super) json: bool,
     /// What to do.
     #[command(subcommand)]
@@ -63,7 +63,7 @@ pub(super) enum Command {
         #[arg(long, value_enum)]
         mode: Option<ModeArg>,
         /// Whom it admits while it has no entries
-        #[arg(long, value_enum)]
+        #[arg(long, value_enum, value_name = "STATE")]
         when_empty: Option<WhenEmptyArg>,
         #[command(flatten)]
         change: ChangeArgs,

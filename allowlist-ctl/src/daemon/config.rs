@@ -218,6 +218,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_the_readme_is_a_configuration_of_defaults() {
+        let readme = include_str!("../../../README.md");
+        let (_, rest) = readme.split_once("```toml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let found = settings(example, &Args::default()).unwrap();
+        let defaults = settings("", &Args::default()).unwrap();
+        assert_eq!(found.interfaces[0].name, "eth0");
+        assert_eq!(Settings { interfaces: vec![], ..found }, defaults);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_file_is_said() {
         let table = [
             ("colour = 1", "unknown field `colour`"),

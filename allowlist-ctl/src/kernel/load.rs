@@ -53,7 +53,8 @@ pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
     if let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
         debug!("the limit of locked memory stays as it is: {errno}");
     }
-    let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::DEBUG) { 4 } else { 0 };
+    // A line a dropped packet: only for whoever asks for it by name, not with RUST_LOG=debug.
+    let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::TRACE) { 4 } else { 0 };
     let mut loader = EbpfLoader::new();
     loader.override_global(aya_log::LEVEL, &log_level, true);
     for (name, entries) in Pins::counter_maps() {
@@ -77,7 +78,9 @@ fn load_first(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
             program.try_into().map_err(|error: ProgramError| explain(error.into()))?;
         match program.load() {
             Ok(()) => {
-                debug!(program = name, "loaded");
+                let instructions =
+                    program.info().ok().and_then(|info| info.verified_instruction_count());
+                debug!(program = name, instructions, "loaded");
                 return Ok(name);
             }
             Err(error) => {
