@@ -54,7 +54,8 @@ pub enum ErrorCode {
     TooLarge,
     /// The request did not arrive in time.
     Timeout,
-    /// The daemon could not do it.
+    /// The daemon could not do it; also what an older reader makes of a kind that it does not know.
+    #[serde(other)]
     Failed,
 }
 

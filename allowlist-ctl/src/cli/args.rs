@@ -79,7 +79,7 @@ pub(super) enum Command {
     /// Add entries to a service
     ///
     /// The most specific entry that covers an address decides. An entry that is there already gets
-    /// the new comment, if one is given.
+    /// the new comment.
     #[command(after_help = "\
 Examples:
   allowlist-ctl add redis 203.0.113.7 2001:db8::/32 --comment 'web servers'

@@ -113,6 +113,7 @@ impl Error {
             Self::Refused(problem) => problem.hint.clone().or_else(|| match problem.code {
                 ErrorCode::Unconfirmed => Some("--yes does it without asking".to_owned()),
                 ErrorCode::Guarded => Some("--force does it all the same".to_owned()),
+                ErrorCode::TooLarge => Some("give fewer entries at once".to_owned()),
                 _ => None,
             }),
             _ => None,

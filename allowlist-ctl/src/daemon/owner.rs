@@ -328,11 +328,7 @@ impl Owner {
             .map_err(|error| explain_attach(&error))?;
         self.store.remember_interface(interface, true).map_err(|error| explain_store(&error))?;
         self.tell_interfaces();
-        Ok(Changed {
-            changed: true,
-            messages: vec![format!("{interface} is filtered")],
-            ..unchanged
-        })
+        Ok(Changed { changed: true, ..unchanged })
     }
 
     fn detach(&mut self, interface: &str, options: ChangeOptions) -> Result<Changed, Problem> {
@@ -367,11 +363,7 @@ impl Owner {
         self.kernel.detach(interface).map_err(failed)?;
         info!(interface, "the filter was taken off");
         self.tell_interfaces();
-        Ok(Changed {
-            changed: true,
-            messages: vec![format!("{interface} is no longer filtered")],
-            ..unchanged
-        })
+        Ok(Changed { changed: true, ..unchanged })
     }
 
     fn stop(&mut self, detach: bool) -> Result<(), Problem> {

@@ -139,7 +139,7 @@ fn warnings(policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
             warnings.push(format!("{name} is limited to {interface}, which has no filter"));
         }
     }
-    if interfaces.iter().all(|interface| interface.state != InterfaceState::Attached) {
+    if interfaces.is_empty() {
         warnings.push(
             "the filter is on no interface: put it on one with `allowlist-ctl attach IF`".into(),
         );

@@ -27,7 +27,7 @@ pub enum Change {
         /// The service.
         name: Name,
     },
-    /// Add entries to a list; those that are there get the new comment.
+    /// Add entries to a list; those that are there get the new comment, where one is given.
     Add {
         /// The list.
         name: Name,
@@ -190,7 +190,7 @@ pub fn apply(
         Change::Unprotect { name } => unprotect(&mut outcome, name)?,
         Change::Add { name, entries } => edit(&mut outcome, name, |edit| {
             for new in entries {
-                edit.put(new, author, now, true);
+                edit.add(new, author, now);
             }
             Ok(())
         })?,
@@ -304,8 +304,17 @@ struct Edit<'a> {
 }
 
 impl Edit<'_> {
-    /// Adds an entry, or gives the one that is there the new comment.
-    fn put(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp, note: bool) {
+    /// Adds an entry; one that is there gets the new comment, where one is given.
+    fn add(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
+        let Some(entry) = self.entries.get(&new.key) else { return self.put(new, author, now) };
+        let comment = new.comment.clone().or_else(|| entry.comment.clone());
+        let unchanged = comment == entry.comment;
+        self.put(&NewEntry { comment, ..*new }, author, now);
+        self.notes.push(if unchanged { Note::Unchanged(new.key) } else { Note::Updated(new.key) });
+    }
+
+    /// Makes an entry just so, whether it was there or not.
+    fn put(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
         let Some(entry) = self.entries.get(&new.key) else {
             let entry = Entry {
                 id: self.ids.take(),
@@ -320,16 +329,11 @@ impl Edit<'_> {
         };
         let mut updated = entry.clone();
         updated.comment.clone_from(&new.comment);
-        let what = if updated == *entry {
+        if updated == *entry {
             self.tally.unchanged += 1;
-            Note::Unchanged(new.key)
         } else {
             self.entries.insert(new.key, updated);
             self.tally.updated += 1;
-            Note::Updated(new.key)
-        };
-        if note {
-            self.notes.push(what);
         }
     }
 
@@ -359,7 +363,7 @@ impl Edit<'_> {
             self.drop_entry(key);
         }
         for new in entries {
-            self.put(new, author, now, false);
+            self.put(new, author, now);
         }
     }
 

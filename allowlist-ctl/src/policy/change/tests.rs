@@ -107,6 +107,17 @@ fn an_entry_that_is_there_gets_the_new_comment_and_keeps_its_id() {
 }
 
 #[test]
+fn adding_again_without_a_comment_keeps_the_comment() {
+    let mut desk = Desk::new();
+    desk.add("redis", "10.0.0.1 # alice").unwrap();
+    let tally = desk.add("redis", "10.0.0.1").unwrap();
+    assert_eq!(tally, Tally { unchanged: 1, ..Tally::default() });
+    assert_eq!(desk.shown("redis"), ["10.0.0.1/32 alice"]);
+    desk.replace("redis", "10.0.0.1").unwrap();
+    assert_eq!(desk.shown("redis"), ["10.0.0.1/32 -"]);
+}
+
+#[test]
 fn removing_what_is_not_there_changes_nothing() {
     let mut desk = Desk::new();
     desk.add("redis", "10.0.0.1\n10.0.0.2").unwrap();
