@@ -20,8 +20,8 @@ fn what_answers_badly_is_told_in_a_sentence() {
         ("no reason", &http(502, "<html>"), "it says 502 Bad Gateway, and nothing more"),
         (
             "unknown code",
-            &http(400, r#"{"error":{"code":"new","message":"m"}}"#),
-            "it says 400 Bad Request, and nothing more",
+            &http(400, r#"{"error":{"code":"new","message":"what it says"}}"#),
+            "what it says",
         ),
         ("refusal", &http(404, r#"{"error":{"code":"not_found","message":"no x"}}"#), "no x"),
     ];
