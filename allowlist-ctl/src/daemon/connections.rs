@@ -1,6 +1,9 @@
 //! Connections to the socket, and how many at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, extract::Request};
 use hyper::server::conn::http1;
@@ -32,6 +35,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// After a failure to accept (too many open files, say) the next attempt waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A refusal is warned about so often at most, or whoever may open the socket could fill the log.
+const WARNING_PAUSE: Duration = Duration::from_mins(1);
+
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
     content-length: 107\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
@@ -41,6 +47,7 @@ pub(super) async fn serve(listener: UnixListener, router: Router, end: impl Futu
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let admin_places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let mut warned: Option<Instant> = None;
     tokio::pin!(end);
     loop {
         let stream = tokio::select! {
@@ -59,10 +66,15 @@ pub(super) async fn serve(listener: UnixListener, router: Router, end: impl Futu
             let admin = caller.is_admin().then(|| Arc::clone(&admin_places))?;
             admin.try_acquire_owned().ok()
         });
-        match place {
-            Some(place) => connection(stream, caller, place, router.clone(), &graceful),
-            None => refuse(stream),
+        if let Some(place) = place {
+            connection(stream, caller, place, router.clone(), &graceful);
+            continue;
         }
+        if warned.is_none_or(|warned| warned.elapsed() > WARNING_PAUSE) {
+            warn!("connections are refused: too many are open at once");
+            warned = Some(Instant::now());
+        }
+        refuse(stream);
     }
     // Whoever comes now is told at once that nobody serves here.
     drop(listener);
@@ -98,7 +110,6 @@ fn connection(
 }
 
 fn refuse(mut stream: UnixStream) {
-    warn!("a connection was refused: {CONNECTIONS} are open already");
     tokio::spawn(async move {
         // Whoever does not read it has it closed anyway.
         let _ = timeout(HEAD_TIMEOUT, stream.write_all(BUSY)).await;

@@ -25,7 +25,7 @@ use std::{fs::File, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
 pub use self::args::Args;
@@ -68,33 +68,62 @@ fn start(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Brings everything up in the order that locks nobody out: maps, program, socket.
+///
+/// Whatever can be in the way is found before the program is on an interface.
 async fn run(settings: Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
     let (store, policy) = Store::open(&settings.state_dir)?;
     let remembered = store.interfaces()?;
     let pins = Pins::at(&settings.bpffs);
     pins.prepare()?;
     let _pin_lock = lock_pins(&pins)?;
+    let socket = socket::bind(&settings.socket)?;
     let kernel = Kernel::load(pins, &policy)?;
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared));
-    let (desk, stopped) = owner.start()?;
-    let listener = socket::bind(&settings.socket)?;
+    let (desk, mut stopped) = owner.start()?;
+    let (listener, socket_file) = socket.open()?;
     info!(socket = %settings.socket.path.display(), "ready");
     let router = routes::router(desk.clone(), shared);
     let end = async {
         tokio::select! {
-            () = terminated() => {
+            () = signals.end() => {
                 if let Err(problem) = desk.stop(false).await {
                     error!("{problem}");
                 }
+                // Until the store is closed.
+                let _ = stopped.await;
             }
-            _ = stopped => {}
+            _ = &mut stopped => {}
         }
+        drop(socket_file);
     };
     connections::serve(listener, router, end).await;
-    socket::remove(&settings.socket.path);
     Ok(())
+}
+
+/// The signals that end the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn lock_pins(pins: &Pins) -> anyhow::Result<File> {
@@ -121,17 +150,4 @@ async fn detach(settings: &Settings) -> anyhow::Result<()> {
         0 => "the filter was on no interface",
         _ => "the filter is off",
     })
-}
-
-async fn terminated() {
-    let stream = |kind| signal(kind).map_err(|error| error!("cannot listen to signals: {error}"));
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (stream(SignalKind::terminate()), stream(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

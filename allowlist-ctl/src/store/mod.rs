@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -88,9 +88,10 @@ impl Store {
             .map_err(unusable)?
             .ok_or_else(|| StoreError::Locked(directory.to_owned()))?;
         let path = directory.join(FILE);
-        let file = File::options().create(true).append(true).open(&path).map_err(unusable)?;
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(unusable)?;
+        let file = File::options().create(true).append(true).mode(0o600).open(&path);
+        let file = file.map_err(unusable)?;
         let connection = open(&path)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(unusable)?;
         let mut store = Self { connection, path, _lock: lock };
         let policy = store.load()?;
         Ok((store, policy))

@@ -1,0 +1,16 @@
+//! The real binaries against the real kernel and a real redis, in network namespaces. Needs root.
+
+#![expect(clippy::print_stderr, reason = "a failed test shows the daemon's log")]
+
+mod admission;
+mod changes;
+mod crash;
+mod exit_codes;
+mod interfaces;
+mod overload;
+mod requests;
+mod restart;
+mod scope;
+mod start_refusals;
+mod support;
+mod untouched;
