@@ -2,6 +2,7 @@
 
 #![no_std]
 #![no_main]
+#![expect(clippy::needless_pass_by_value, reason = "the xdp macro hands the context over")]
 #![expect(
     clippy::inline_always,
     reason = "the program is one function, and the verifier follows it better so"
