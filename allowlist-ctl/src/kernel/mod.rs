@@ -27,7 +27,7 @@ use std::{
 pub use self::{
     attach::{Attached, XdpMode},
     clock::boot_clock,
-    counters::{Counters, Totals, unmatched_kinds},
+    counters::{Counters, Totals},
     error::{AttachError, LoadError, SyncError},
     netlink::{Interface, interfaces},
     pins::Pins,

@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn number(table: &PolicyTable, ifindex: u32, protocol: Protocol, port: u16) -> u16 {
-        table.service_number(table.row(ifindex), protocol, port)
+        table.port(table.row(ifindex), protocol, port)
     }
 
     #[test]
