@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it talks to its user")]
 
+mod bench;
 mod binaries;
 mod demo;
 mod privilege;
@@ -26,6 +27,8 @@ enum Task {
     Setup,
     /// Show a redis behind the allowlist, in network namespaces.
     Demo(demo::Options),
+    /// Measure how fast changes take effect and what a verdict costs.
+    Bench(bench::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Task::Setup => setup::run(),
         Task::Demo(options) => demo::run(options),
+        Task::Bench(options) => bench::run(options),
         Task::Test { fast } => test::run(fast),
     };
     match result {

@@ -1,0 +1,111 @@
+//! `cargo xtask bench`: how fast changes take effect, and what a verdict costs.
+//!
+//! Release binaries, the real kernel, and hosts that are network namespaces. Every case is measured
+//! in turns with the others it is compared to, so that whatever else the machine does falls on all
+//! of them alike; the table has medians. Nothing is asserted about time: the targets stand beside
+//! the figures.
+
+mod api;
+mod bed;
+mod bpf;
+mod changes;
+mod harness;
+mod lists;
+mod probe;
+mod replace;
+mod report;
+mod usage;
+mod verdicts;
+mod xdp_filter;
+
+use std::{
+    env, fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use xtask::lab;
+
+use self::report::Report;
+use crate::{binaries, demo, privilege, setup};
+
+/// The default place of the figures, in the directory of the project.
+const JSON: &str = "target/bench.json";
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Also load the real prefix lists of this directory: eu-v4.txt and eu-v6.txt, plain or .gz.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the figures go as JSON [default: target/bench.json].
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure only this.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    /// Measure the binaries of this directory instead of building them.
+    #[arg(long, value_name = "DIR", hide = true)]
+    binaries: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Single changes, by command and by the API alone.
+    Changes,
+    /// Whole lists.
+    Lists,
+    /// What a packet costs in the kernel.
+    Verdicts,
+}
+
+/// Sets up, builds, and measures as root.
+pub(crate) fn run(options: Options) -> Result<()> {
+    let json = options.json.clone().unwrap_or_else(|| binaries::root().join(JSON));
+    let Some(binaries) = options.binaries.clone() else {
+        setup::ensure()?;
+        let binaries = binaries::build()?;
+        // Made here, so that the figures can be thrown away without being root.
+        fs::create_dir_all(json.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| fs::write(&json, "{}\n"))
+            .with_context(|| format!("{} can't be written", json.display()))?;
+        return run(Options { binaries: Some(binaries), json: Some(json), ..options });
+    };
+    if !privilege::is_root() {
+        return again_as_root(&binaries, &json, &options);
+    }
+    lab::sweep(&demo::kept());
+    lab::clean_up_on_signals()?;
+
+    let mut report = Report::default();
+    let wants = |part| options.only.is_none_or(|only| only == part);
+    if wants(Part::Changes) {
+        changes::measure(&binaries, &mut report)?;
+    }
+    if wants(Part::Lists) {
+        replace::measure(&binaries, options.data.as_deref(), &mut report)?;
+    }
+    if wants(Part::Verdicts) {
+        verdicts::measure(&binaries, &mut report)?;
+    }
+    print!("\n{report}");
+    fs::write(&json, format!("{:#}\n", report.json()))
+        .with_context(|| format!("{} can't be written", json.display()))?;
+    println!("\nas JSON: {}", json.display());
+    Ok(())
+}
+
+/// Only the measuring needs root: what root builds, a user can't clean up.
+fn again_as_root(binaries: &Path, json: &Path, options: &Options) -> Result<()> {
+    let program = env::current_exe().context("this program is nowhere")?;
+    let mut command = privilege::as_root(program)?;
+    command.arg("bench").arg("--binaries").arg(binaries).arg("--json").arg(json);
+    if let Some(data) = &options.data {
+        command.arg("--data").arg(data);
+    }
+    if let Some(part) = options.only.and_then(|part| part.to_possible_value()) {
+        command.arg("--only").arg(part.get_name());
+    }
+    Err(command.exec()).context("sudo can't be run")
+}

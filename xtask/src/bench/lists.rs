@@ -1,0 +1,116 @@
+//! Lists of prefixes: random ones, always the same, and real ones from files.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    net::{Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Lengths as operators use them: networks and single hosts.
+const V4_LENGTHS: RangeInclusive<u32> = 20..=32;
+const V6_LENGTHS: RangeInclusive<u32> = 32..=64;
+
+/// The random IPv4 prefix of this index: its address and length. Each index has another one.
+pub(super) fn ipv4(lengths: &RangeInclusive<u32>, index: u32) -> (Ipv4Addr, u32) {
+    let (length, number) = spread(lengths, index);
+    let address = u32::try_from(permute(number.into(), length)).unwrap_or_default();
+    (Ipv4Addr::from_bits(address << (32 - length)), length)
+}
+
+/// The same for IPv6, in `2000::/3`, which is all of the global unicast space. Lengths up to 64.
+pub(super) fn ipv6(lengths: &RangeInclusive<u32>, index: u32) -> (Ipv6Addr, u32) {
+    let (length, number) = spread(lengths, index);
+    let address = u128::from(permute(number.into(), length - 3)) | 1 << (length - 3);
+    (Ipv6Addr::from_bits(address << (128 - length)), length)
+}
+
+/// The length for an index, and how many smaller indexes share it.
+fn spread(lengths: &RangeInclusive<u32>, index: u32) -> (u32, u32) {
+    let span = lengths.end() - lengths.start() + 1;
+    (lengths.start() + index % span, index / span)
+}
+
+/// Mixes the numbers of so many bits (1 to 63) such that no two become the same: each step can be
+/// undone, the multiplication because the factor is odd.
+fn permute(number: u64, bits: u32) -> u64 {
+    let mask = (1 << bits) - 1;
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15) & mask;
+    for factor in [0xbf58_476d_1ce4_e5b9_u64, 0x94d0_49bb_1331_11eb, 0xd6e8_feb8_6659_fd93] {
+        mixed = mixed.wrapping_mul(factor) & mask;
+        mixed ^= mixed >> bits.div_ceil(2);
+    }
+    mixed
+}
+
+/// Writes a file of so many random prefixes, as many of each family.
+pub(super) fn write_random(path: &Path, count: u32) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for index in 0..count / 2 {
+        let (address, length) = ipv4(&V4_LENGTHS, index);
+        writeln!(file, "{address}/{length}")?;
+        let (address, length) = ipv6(&V6_LENGTHS, index);
+        writeln!(file, "{address}/{length}")?;
+    }
+    file.flush().with_context(|| format!("{} can't be written", path.display()))
+}
+
+/// Writes the named real lists, such as `eu-v4`, one after another into a file. Says how many
+/// lines they have; some of the European Union's stand there twice.
+pub(super) fn write_real(path: &Path, directory: &Path, names: &[&str]) -> Result<usize> {
+    let mut file = File::create(path)?;
+    for name in names {
+        let plain = directory.join(format!("{name}.txt"));
+        let packed = directory.join(format!("{name}.txt.gz"));
+        if plain.exists() {
+            io::copy(&mut File::open(plain)?, &mut file)?;
+            continue;
+        }
+        if !packed.exists() {
+            bail!("{} has neither {name}.txt nor {name}.txt.gz", directory.display());
+        }
+        let gzip = Command::new("gzip")
+            .arg("-dc")
+            .arg(packed)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .status()
+            .context("gzip can't be run")?;
+        if !gzip.success() {
+            bail!("gzip can't read {name}.txt.gz");
+        }
+    }
+    Ok(io::BufRead::lines(io::BufReader::new(File::open(path)?)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_random_prefixes_are_the_same() {
+        const COUNT: u32 = 100_000;
+        let v4: HashSet<_> = (0..COUNT).map(|index| ipv4(&V4_LENGTHS, index)).collect();
+        let v6: HashSet<_> = (0..COUNT).map(|index| ipv6(&V6_LENGTHS, index)).collect();
+        assert_eq!([v4.len(), v6.len()], [COUNT as usize; 2]);
+    }
+
+    #[test]
+    fn random_prefixes_have_no_host_bits_and_lie_where_they_should() {
+        for index in 0..10_000 {
+            let (address, length) = ipv4(&V4_LENGTHS, index);
+            assert!(V4_LENGTHS.contains(&length));
+            assert!(address.to_bits().trailing_zeros() >= 32 - length, "{address}/{length}");
+            let (address, length) = ipv6(&V6_LENGTHS, index);
+            assert!(V6_LENGTHS.contains(&length));
+            assert!(address.to_bits().trailing_zeros() >= 128 - length, "{address}/{length}");
+            assert_eq!(address.segments()[0] >> 13, 1, "{address}");
+        }
+    }
+}

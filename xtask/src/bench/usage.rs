@@ -1,0 +1,59 @@
+//! What running programs take: time and memory.
+
+use std::{
+    fs, mem,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// What a command took from its start to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) time: Duration,
+    /// Most memory that was resident at once, in bytes.
+    ///
+    /// The kernel counts from before the program begins, when the memory is still that of the
+    /// process that starts it: it is at least what this process has.
+    pub(super) memory: u64,
+}
+
+/// Runs a command to its end; it has to succeed.
+pub(super) fn run(command: &mut Command) -> Result<Usage> {
+    let begin = Instant::now();
+    let child = command.spawn().context("the command can't be run")?;
+    let pid = libc::pid_t::try_from(child.id())?;
+    let mut status = 0;
+    // SAFETY: a structure of numbers, for which zeros are a value.
+    let mut usage: libc::rusage = unsafe { mem::zeroed() };
+    // SAFETY: both point to live variables of the right type; the child is waited for nowhere else.
+    let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    let time = begin.elapsed();
+    if waited != pid {
+        return Err(std::io::Error::last_os_error()).context("the command can't be waited for");
+    }
+    if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0) {
+        bail!("{command:?} failed");
+    }
+    Ok(Usage { time, memory: u64::try_from(usage.ru_maxrss)? * 1024 })
+}
+
+/// Most memory that was resident at once since a process began, in bytes.
+pub(super) fn peak_memory(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kilobytes.context("the process has ended")?.parse::<u64>()? * 1024)
+}
+
+/// A time in milliseconds.
+pub(super) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Bytes in millions.
+#[expect(clippy::cast_precision_loss, reason = "memory is far below 2^53 bytes")]
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
