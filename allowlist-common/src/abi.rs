@@ -51,8 +51,13 @@ pub mod maps {
     pub const HITS: &str = "HITS";
     /// Ring buffer of [`Drop`](super::Drop).
     pub const EVENTS: &str = "EVENTS";
-    /// Per-CPU [`EventBudget`](super::EventBudget), one.
+    /// Per-CPU `u64`, one: how many events a CPU may still report. The daemon fills it up every second, so that neither
+    /// a flood nor the daemon's end costs more than a glance.
     pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+    /// Per-CPU `u64`, one: packets that were not reported since the program was loaded.
+    pub const EVENTS_LOST: &str = "EVENTS_LOST";
+    /// One slot: the program that follows a denial.
+    pub const AFTERMATH: &str = "AFTERMATH";
 }
 
 /// A moment on the boot clock, in seconds; [`NEVER`] lies beyond all of them.
@@ -337,23 +342,14 @@ pub struct Counter {
 }
 
 /// Entries in one map of last hits, a power of two.
-pub const HITS_PAGE: u32 = 1 << 16;
+pub const HITS_PAGE: u32 = 1 << 18;
 /// Maps of last hits, at most; entries with greater ids have no last hit.
-pub const HITS_PAGES: u32 = 256;
+pub const HITS_PAGES: u32 = 64;
 
+/// Events that a CPU may report in a second.
+pub const EVENTS_PER_SECOND: u64 = 1000;
 /// Bytes of the ring buffer of events.
 pub const EVENTS_BYTES: usize = 1 << 19;
-
-/// How many events a CPU may still report. The daemon fills it up every second, so that neither a flood nor the
-/// daemon's end costs more than a glance.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[repr(C)]
-pub struct EventBudget {
-    /// Events that may be reported until it is filled up again.
-    pub left: u64,
-    /// Packets that were not reported since the program was loaded.
-    pub lost: u64,
-}
 
 /// A packet that was dropped, or would have been in mode enforce.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -388,6 +384,30 @@ pub struct Drop {
 impl Drop {
     /// Added to the reason of an unreadable packet.
     pub const UNREADABLE: u8 = 0x80;
+
+    /// Reads an event as the kernel wrote it, in the byte order of the host; `None` where it is too short.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 56] = bytes.first_chunk()?;
+        let word = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let short = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+        Some(Self {
+            time: u64::from_ne_bytes(*bytes.first_chunk()?),
+            source: *bytes.get(8..)?.first_chunk()?,
+            ifindex: word(24),
+            length: word(28),
+            entry: word(32),
+            service: short(36),
+            port: short(38),
+            vlan: short(40),
+            protocol: bytes[42],
+            family: bytes[43],
+            reason: bytes[44],
+            padding: [0; 11],
+        })
+    }
 
     /// The reason of a verdict.
     #[must_use]

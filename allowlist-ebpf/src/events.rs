@@ -11,11 +11,11 @@ use crate::{aftermath::Handover, clock, maps, packet::Frame};
 #[inline(always)]
 pub(crate) fn may_report() -> bool {
     let Some(budget) = maps::event_budget() else { return false };
-    if budget.left == 0 {
-        budget.lost += 1;
+    if *budget == 0 {
+        maps::count_lost_event();
         return false;
     }
-    budget.left -= 1;
+    *budget -= 1;
     true
 }
 
@@ -23,9 +23,7 @@ pub(crate) fn may_report() -> bool {
 #[inline(always)]
 pub(crate) fn report(frame: &Frame, flow: &Flow, ifindex: u32, handover: &Handover) {
     let Some(mut entry) = maps::EVENTS.reserve_untyped::<Drop>(0) else {
-        if let Some(budget) = maps::event_budget() {
-            budget.lost += 1;
-        }
+        maps::count_lost_event();
         return;
     };
     let event = entry.write(Drop {

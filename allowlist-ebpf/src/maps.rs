@@ -2,8 +2,8 @@
 
 use allowlist_common::{
     abi::{
-        BootSeconds, Counter, Drop, EVENTS_BYTES, EventBudget, HITS_PAGE, HITS_PAGES, Judged, Node,
-        PolicyTable, SERVICES, TRIE_ENTRIES, TRIES, Unmatched,
+        BootSeconds, Counter, Drop, EVENTS_BYTES, HITS_PAGE, HITS_PAGES, Judged, Node, PolicyTable,
+        SERVICES, TRIE_ENTRIES, TRIES, Unmatched,
     },
     decide::Sources,
 };
@@ -42,7 +42,10 @@ static HITS: ArrayOfMaps<Array<u32, { HITS_PAGE as usize }>, { HITS_PAGES as usi
 pub(crate) static EVENTS: RingBuf<Drop, EVENTS_BYTES> = RingBuf::new();
 
 #[btf_map]
-static EVENT_BUDGET: PerCpuArray<EventBudget, 1> = PerCpuArray::new();
+static EVENT_BUDGET: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map]
+static EVENTS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 #[btf_map]
 static HANDOVER: PerCpuArray<Handover, 1> = PerCpuArray::new();
@@ -51,12 +54,21 @@ static HANDOVER: PerCpuArray<Handover, 1> = PerCpuArray::new();
 #[btf_map]
 static AFTERMATH: ProgramArray<1> = ProgramArray::new();
 
-/// What this CPU may still report.
+/// How many events this CPU may still report.
 #[inline(always)]
-pub(crate) fn event_budget() -> Option<&'static mut EventBudget> {
+pub(crate) fn event_budget() -> Option<&'static mut u64> {
     // SAFETY: the slot is this CPU's own, the program is not preempted by itself, and no two references to the slot
     // are kept at once.
     EVENT_BUDGET.get_ptr_mut(0).map(|place| unsafe { &mut *place })
+}
+
+/// Counts an event that was not reported.
+#[inline(always)]
+pub(crate) fn count_lost_event() {
+    if let Some(lost) = EVENTS_LOST.get_ptr_mut(0) {
+        // SAFETY: as for the budget of events.
+        unsafe { *lost += 1 };
+    }
 }
 
 /// Where this CPU's programs hand a packet over.

@@ -131,6 +131,8 @@ impl Meaning {
                 wrong.take(name.parse::<Name>());
                 let ports = ports.iter().filter_map(|ports| wrong.take(ports.parse())).collect();
                 let settings = ServiceSettings {
+                    addresses: None,
+                    action: None,
                     ports,
                     interfaces: limit(interfaces, &mut wrong),
                     mode: mode.map(Into::into),

@@ -13,6 +13,7 @@ pub(super) fn describe(change: &Change, outcome: &Outcome) -> String {
     let tally = outcome.tally;
     match change {
         Change::Protect { .. } => format!("protect {name}"),
+        Change::SetMode { mode, .. } => format!("mode of {name}: {mode:?}").to_lowercase(),
         Change::Unprotect { .. } => format!("unprotect {name}: {} entries removed", tally.removed),
         Change::Add { .. } | Change::Remove { .. } | Change::Replace { .. } => format!(
             "entries of {name}: {} added, {} updated, {} removed",

@@ -55,6 +55,8 @@ fn service_status(
         ports: service.ports.iter().copied().collect(),
         interfaces: service.interfaces.iter().cloned().collect(),
         mode: service.mode,
+        action: service.action,
+        addresses: service.addresses.iter().copied().collect(),
         when_empty: service.when_empty,
         state: state(service),
         entries: service.entries.len(),
@@ -62,6 +64,8 @@ fn service_status(
         admitted_open: count(Judged::AdmittedOpen)?,
         denied: count(Judged::Denied)?,
         would_deny: count(Judged::WouldDeny)?,
+        reject_sent: count(Judged::RejectSent)?,
+        reject_limited: count(Judged::RejectLimited)?,
     })
 }
 

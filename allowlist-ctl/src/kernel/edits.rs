@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use allowlist_common::abi::Node;
+use allowlist_common::abi::{NEVER, Node};
 use aya::maps::lpm_trie::Key;
 use ipnet::IpNet;
 
-use crate::policy::{Entries, Prefix, entry::BootClock};
+use crate::policy::{Entries, Prefix, entry::BootClock, table::Selection};
 
 /// What a prefix said, and what it is to say.
 pub(super) struct Edit {
@@ -99,6 +99,31 @@ pub(super) fn nodes_v6<'a>(
         FamilyKey::V6(key) => Some((key, node)),
         FamilyKey::V4(_) => None,
     })
+}
+
+/// The IPv4 prefixes of a selection, with the numbers of their services.
+pub(super) fn selection_v4(selection: &Selection) -> impl Iterator<Item = (Key<[u8; 4]>, Node)> {
+    selection.iter().filter_map(|(prefix, number)| match (*prefix).into() {
+        FamilyKey::V4(key) => Some((key, selected(*prefix, *number))),
+        FamilyKey::V6(_) => None,
+    })
+}
+
+/// The IPv6 prefixes of a selection, with the numbers of their services.
+pub(super) fn selection_v6(selection: &Selection) -> impl Iterator<Item = (Key<[u8; 16]>, Node)> {
+    selection.iter().filter_map(|(prefix, number)| match (*prefix).into() {
+        FamilyKey::V6(key) => Some((key, selected(*prefix, *number))),
+        FamilyKey::V4(_) => None,
+    })
+}
+
+fn selected(prefix: Prefix, number: u16) -> Node {
+    Node {
+        allow: number.into(),
+        allow_until: NEVER,
+        prefix_len: prefix.bits().into(),
+        ..Node::default()
+    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::io;
 use allowlist_common::abi::maps;
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Map, MapError},
+    maps::{Map, MapError, ProgramArray},
     programs::{ProgramError, Xdp},
 };
 use aya_log::EbpfLogger;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use tracing::{Level, debug, enabled};
 
-use super::{Counters, Pins, error::LoadError, retry::os_error};
+use super::{Counters, Events, Pins, error::LoadError, retry::os_error};
 
 /// The program, compiled by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
@@ -38,6 +38,30 @@ impl Loaded {
     pub(super) fn take_map(&mut self, name: &str) -> Result<Map, LoadError> {
         let map = self.ebpf.take_map(name);
         map.ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+    }
+
+    /// Puts the program that follows a denial where the judging one finds it, and pins that place.
+    pub(super) fn join_programs(&mut self, pins: &Pins) -> Result<(), LoadError> {
+        let mut array = ProgramArray::try_from(self.take_map(maps::AFTERMATH)?)?;
+        let other = |error: &dyn std::error::Error| LoadError::Other(chain(error));
+        let program = self.ebpf.program(self.names[1]);
+        let program: &Xdp = program
+            .ok_or_else(|| {
+                LoadError::Other(format!("the object has no program {}", self.names[1]))
+            })?
+            .try_into()
+            .map_err(|error: ProgramError| other(&error))?;
+        array.set(0, program.fd().map_err(|error| other(&error))?, 0)?;
+        let path = pins.aftermath(true);
+        // One that a start left behind that came no further.
+        let _ = std::fs::remove_file(&path);
+        array.pin(&path).map_err(|source| LoadError::Pin { path, source: source.into() })
+    }
+
+    pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {
+        let ring = self.take_map(maps::EVENTS)?;
+        let budget = self.take_map(maps::EVENT_BUDGET)?;
+        Ok(Events::new(ring, budget, self.take_map(maps::EVENTS_LOST)?)?)
     }
 
     pub(super) fn take_counters(&mut self) -> Result<Counters, LoadError> {

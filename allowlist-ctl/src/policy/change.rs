@@ -6,10 +6,10 @@ use allowlist_common::abi::SERVICES;
 use jiff::Timestamp;
 
 use super::{
-    Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Service,
+    Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Prefix, Service,
     entry::NewEntry,
     port::Ports,
-    service::{Mode, WhenEmpty},
+    service::{Action, Mode, WhenEmpty},
 };
 
 /// A change that somebody asks for.
@@ -21,6 +21,13 @@ pub enum Change {
         name: Name,
         /// What it is to be.
         settings: Settings,
+    },
+    /// Switch a service.
+    SetMode {
+        /// The service.
+        name: Name,
+        /// Its new mode.
+        mode: Mode,
     },
     /// Remove a service and its entries.
     Unprotect {
@@ -56,6 +63,7 @@ impl Change {
     pub const fn name(&self) -> &Name {
         match self {
             Self::Protect { name, .. }
+            | Self::SetMode { name, .. }
             | Self::Unprotect { name }
             | Self::Add { name, .. }
             | Self::Remove { name, .. }
@@ -71,8 +79,12 @@ pub struct Settings {
     pub ports: BTreeSet<Ports>,
     /// Interfaces it is limited to; an empty set lifts the limit.
     pub interfaces: Option<BTreeSet<String>>,
+    /// Destination addresses it is limited to; an empty set lifts the limit.
+    pub addresses: Option<BTreeSet<Prefix>>,
     /// Its mode.
     pub mode: Option<Mode>,
+    /// How denied packets are dropped.
+    pub action: Option<Action>,
     /// What happens without entries.
     pub when_empty: Option<WhenEmpty>,
 }
@@ -187,6 +199,7 @@ pub fn apply(
         Outcome { policy: policy.clone(), tally: Tally::default(), notes: Vec::new() };
     let changed = match change {
         Change::Protect { name, settings } => protect(&mut outcome.policy, name, settings)?,
+        Change::SetMode { name, mode } => set_mode(&mut outcome.policy, name, *mode)?,
         Change::Unprotect { name } => unprotect(&mut outcome, name)?,
         Change::Add { name, entries } => edit(&mut outcome, name, |edit| {
             for new in entries {
@@ -243,7 +256,11 @@ fn protect(policy: &mut Policy, name: &Name, settings: &Settings) -> Result<bool
     if let Some(interfaces) = &settings.interfaces {
         service.interfaces.clone_from(interfaces);
     }
+    if let Some(addresses) = &settings.addresses {
+        service.addresses.clone_from(addresses);
+    }
     service.mode = settings.mode.unwrap_or(service.mode);
+    service.action = settings.action.unwrap_or(service.action);
     service.when_empty = settings.when_empty.unwrap_or(service.when_empty);
     if before.is_some_and(|before| before.is_configured_as(&service)) {
         return Ok(false);
@@ -254,6 +271,16 @@ fn protect(policy: &mut Policy, name: &Name, settings: &Settings) -> Result<bool
         }
     }
     policy.services.insert(name.clone(), Arc::new(service));
+    Ok(true)
+}
+
+fn set_mode(policy: &mut Policy, name: &Name, mode: Mode) -> Result<bool, Refusal> {
+    let service = policy.services.get_mut(name);
+    let service = service.ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
+    if service.mode == mode {
+        return Ok(false);
+    }
+    *service = Arc::new(Service { mode, ..Service::clone(service) });
     Ok(true)
 }
 
