@@ -166,7 +166,8 @@ pub struct InterfaceRow {
     pub row: u32,
 }
 
-/// The policy as the program reads it: swapped as a whole, never written in place.
+/// The policy as the program reads it: swapped as a whole, or changed word by word where one service's row and what
+/// guards it are all that differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub struct PolicyTable {

@@ -3,7 +3,7 @@
 use crate::{
     abi::{
         BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, PortRow, REJECT, SELECT,
-        STRICT_SERVICES, ServiceRow, Unmatched,
+        ServiceRow, Unmatched,
     },
     parse::{Aside, Family, Flow, v4},
 };
@@ -145,11 +145,11 @@ fn is_admitted_somewhere<S: Sources>(
     sources: &S,
     flow: &Flow,
 ) -> bool {
-    for index in 0..STRICT_SERVICES {
-        if index as u32 >= row.strict {
+    for (index, number) in (0..).zip(row.strict_services) {
+        if index >= row.strict {
             return false;
         }
-        let service = table.service(row.strict_services[index]);
+        let service = table.service(number);
         if service.flags & OPEN != 0
             || deciding_rule::<S, MAX_ENDED_STRICT>(service, sources, flow).0
         {

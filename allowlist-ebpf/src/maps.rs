@@ -8,6 +8,7 @@ use allowlist_common::{
     decide::Sources,
 };
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key},
     macros::btf_map,
     programs::XdpContext,
@@ -17,9 +18,10 @@ use crate::{aftermath::Handover, clock};
 
 type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Node, { TRIE_ENTRIES as usize }>;
 
-/// The policy in force; one pointer, swapped as a whole.
+/// The policy in force; one pointer, swapped as a whole. The daemon writes single words of it through its memory.
 #[btf_map]
-static ROOT: ArrayOfMaps<Array<PolicyTable, 1>, 1> = ArrayOfMaps::new();
+static ROOT: ArrayOfMaps<Array<PolicyTable, 1, { BPF_F_MMAPABLE as usize }>, 1> =
+    ArrayOfMaps::new();
 
 #[btf_map]
 static TRIES_V4: ArrayOfMaps<Trie<4>, { TRIES as usize }> = ArrayOfMaps::new();

@@ -58,10 +58,19 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table with these columns.
+    /// A table with these columns; a title may have several lines.
     pub(super) fn new<'a>(columns: impl IntoIterator<Item = &'a str>) -> Self {
-        let heading = columns.into_iter().map(|title| Cell::text(title).style(Style::Heading));
+        let title = |title: &str| Cell::lines(title.split('\n').map(str::to_owned));
+        let heading = columns.into_iter().map(|text| title(text).style(Style::Heading));
         Self { heading: heading.collect(), rows: Vec::new() }
+    }
+
+    /// Whether it fits a terminal without a line being broken.
+    pub(super) fn fits(&self) -> bool {
+        let mut columns = Columns::of(&self.heading);
+        self.rows.iter().for_each(|row| columns.fit(row));
+        let gaps = columns.widths.len().saturating_sub(1) * GAP;
+        columns.widths.iter().sum::<usize>() + gaps <= WIDTH
     }
 
     /// Adds a row, a cell a column.

@@ -12,6 +12,7 @@ mod edits;
 mod error;
 mod events;
 mod hits;
+mod live_table;
 mod load;
 mod netlink;
 mod pins;

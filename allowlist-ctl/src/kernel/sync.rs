@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, thread};
 use allowlist_common::abi::{Node, PolicyTable, maps};
 use aya::{
     Pod,
-    maps::{Array, ArrayOfMaps, MapData, MapError},
+    maps::{ArrayOfMaps, MapData, MapError},
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
         FamilyKey, changed_families, few_edits, nodes_v4, nodes_v6, selection_v4, selection_v6,
     },
     error::{LoadError, SyncError},
+    live_table::LiveTable,
     load::Loaded,
     pool::{EMPTY_SLOT, Installed, Pool},
     retry::patiently,
@@ -30,31 +31,18 @@ use crate::policy::{
 /// Up to so many entries are changed in place.
 const IN_PLACE: usize = 1024;
 
-/// [`PolicyTable`] as aya wants it.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct RawTable(PolicyTable);
-
-// SAFETY: integers without padding, for which every bit pattern is a value.
-unsafe impl Pod for RawTable {}
-
-impl RawTable {
-    fn of(table: &PolicyTable) -> &Self {
-        // SAFETY: `RawTable` is transparent over `PolicyTable`.
-        unsafe { &*std::ptr::from_ref(table).cast() }
-    }
-}
+type Root = ArrayOfMaps<MapData, MapData>;
 
 /// The maps, and the policy that they enforce.
 pub(super) struct Enforced {
-    root: ArrayOfMaps<MapData, Array<MapData, RawTable>>,
+    root: Root,
     v4: Pool<[u8; 4]>,
     v6: Pool<[u8; 16]>,
     policy: Policy,
     interfaces: BTreeMap<String, Placement>,
     tries: BTreeMap<u16, Tries>,
     selections: BTreeMap<Selection, Tries>,
-    table: Box<PolicyTable>,
+    live: LiveTable,
 }
 
 /// The tries of a service; none where it has no entries of the family.
@@ -120,18 +108,19 @@ impl Enforced {
     /// # Errors
     /// [`LoadError`].
     pub(super) fn new(loaded: &mut Loaded) -> Result<Self, LoadError> {
-        let mut enforced = Self {
-            root: loaded.take_map(maps::ROOT)?.try_into()?,
+        let mut root: Root = loaded.take_map(maps::ROOT)?.try_into()?;
+        let live = LiveTable::new(Box::new(PolicyTable::EMPTY))?;
+        patiently(|| root.set(0, &live.map, 0))?;
+        Ok(Self {
+            root,
             v4: Pool::new(loaded.take_map(maps::TRIES_V4)?)?,
             v6: Pool::new(loaded.take_map(maps::TRIES_V6)?)?,
             policy: Policy::default(),
             interfaces: BTreeMap::new(),
             tries: BTreeMap::new(),
             selections: BTreeMap::new(),
-            table: Box::new(PolicyTable::EMPTY),
-        };
-        enforced.publish(Box::new(PolicyTable::EMPTY))?;
-        Ok(enforced)
+            live,
+        })
     }
 
     /// The policy in force.
@@ -147,7 +136,7 @@ impl Enforced {
         let clock = boot_clock();
         self.build_selections(next, &self.interfaces.clone())?;
         let table = table::compile(next, &self.surroundings())?;
-        if *table != *self.table || !self.change_in_place(next, &clock)? {
+        if *table != *self.live.table() || !self.change_in_place(next, &clock)? {
             self.build_and_swap(next, &clock)?;
         }
         self.policy = next.clone();
@@ -165,7 +154,7 @@ impl Enforced {
         self.build_selections(&self.policy.clone(), &interfaces)?;
         let around = Surroundings { interfaces, ..self.surroundings() };
         let table = table::compile(&self.policy, &around)?;
-        if *table != *self.table {
+        if *table != *self.live.table() {
             self.publish(table)?;
         }
         self.interfaces = around.interfaces;
@@ -225,12 +214,14 @@ impl Enforced {
         Ok(())
     }
 
-    /// Puts a table in force: one pointer in the kernel.
+    /// Puts a table in force: in place where one service's row is all that differs, else by one pointer.
     fn publish(&mut self, table: Box<PolicyTable>) -> Result<(), MapError> {
-        let mut map = Array::<MapData, RawTable>::create(1, 0)?;
-        map.set(0, RawTable::of(&table), 0)?;
-        patiently(|| self.root.set(0, &map, 0))?;
-        self.table = table;
+        if self.live.become_in_place(&table) {
+            return Ok(());
+        }
+        let live = LiveTable::new(table)?;
+        patiently(|| self.root.set(0, &live.map, 0))?;
+        self.live = live;
         Ok(())
     }
 

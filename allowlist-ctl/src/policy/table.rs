@@ -10,6 +10,7 @@ use allowlist_common::parse::Protocol;
 
 use super::{
     Policy, Prefix, Service,
+    port::Ports,
     service::{Action, Mode},
 };
 
@@ -264,7 +265,7 @@ impl<'a> Builder<'a> {
 
 fn ports_of(service: &Service, protocol: Protocol) -> impl Iterator<Item = u16> {
     let ports = service.ports.iter().filter(move |ports| ports.protocol == protocol);
-    ports.flat_map(|ports| ports.range())
+    ports.flat_map(Ports::range)
 }
 
 /// The selection of each port that belongs to services limited to destination addresses.
