@@ -71,11 +71,14 @@ impl Events {
 mod tests {
     use super::*;
 
-    const DROP: (&str, &str) = ("drop", "{\"a\":1}");
+    /// The name of an event, and its data.
+    type Named = (&'static str, &'static str);
+
+    const DROP: Named = ("drop", "{\"a\":1}");
 
     #[test]
     fn events_are_read_from_their_lines() {
-        let table: &[(&str, &str, &[(&str, &str)])] = &[
+        let table: &[(&str, &str, &[Named])] = &[
             ("a comment", ": following\n\n", &[]),
             ("an event", "event: drop\ndata: {\"a\":1}\n\n", &[DROP]),
             ("no spaces", "event:drop\ndata:{\"a\":1}\n\n", &[DROP]),
@@ -108,7 +111,7 @@ mod tests {
     #[test]
     fn what_is_no_stream_of_events_is_refused() {
         let mut endless = Events::default();
-        let piece = [b'x'; 1 << 16];
+        let piece = vec![b'x'; 1 << 16];
         let refused = (0..17).map(|_| endless.read(&piece)).find_map(Result::err).unwrap();
         assert!(refused.to_string().ends_with("one of its events never ends"), "{refused}");
         let refused = Events::default().read(b"data: \xff\n").unwrap_err();

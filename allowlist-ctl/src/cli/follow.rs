@@ -34,36 +34,23 @@ pub(super) fn follow(
             Err(error) => return Err(error),
         };
         for event in events.read(&piece)? {
-            if json {
-                writeln!(console.stdout, "{}", event.data)?;
-            } else {
-                show(&event, &mut table, console)?;
+            match event.name.as_str() {
+                "drop" | "lost" if json => writeln!(console.stdout, "{}", event.data)?,
+                "drop" => {
+                    let packet: DroppedPacket = document(&event)?;
+                    table.row(&packet, console.stdout, console.paint)?;
+                }
+                "lost" => {
+                    let LostEvents { events } = document(&event)?;
+                    let packets = if events == 1 { "packet is" } else { "packets are" };
+                    let warning = format!("{events} {packets} not shown, for they came too fast");
+                    console.warn(&[warning])?;
+                }
+                // Events of later versions.
+                _ => {}
             }
         }
     }
-}
-
-fn show(event: &Event, table: &mut LiveDrops, console: &mut Console<'_>) -> Result<(), Error> {
-    match event.name.as_str() {
-        "drop" => {
-            let packet: DroppedPacket = document(event)?;
-            table.row(&packet, console.stdout, console.paint)?;
-        }
-        "lost" => {
-            let warning = match document(event)? {
-                LostEvents { events: 1 } => {
-                    "1 packet is not shown, for they came too fast".to_owned()
-                }
-                LostEvents { events } => {
-                    format!("{events} packets are not shown, for they came too fast")
-                }
-            };
-            console.warn(&[warning])?;
-        }
-        // Events of later versions.
-        _ => {}
-    }
-    Ok(())
 }
 
 fn document<T: DeserializeOwned>(event: &Event) -> Result<T, Error> {

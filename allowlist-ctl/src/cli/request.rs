@@ -16,8 +16,9 @@ use super::{
 use crate::{
     api::{AttachSettings, ChangeOptions, EntrySpec, EntrySpecs, ModeSetting, ServiceSettings},
     policy::{
-        InvalidPrefix, Name, Prefix,
+        Name, Prefix,
         entry::{parse_comment, parse_keys},
+        prefix::InvalidPrefix,
         service::Mode,
     },
 };

@@ -90,8 +90,10 @@ impl Hits {
         let page = self.pages.get((id / HITS_PAGE) as usize)?;
         let seconds = page.get(&(id % HITS_PAGE), 0).ok().filter(|seconds| *seconds != 0)?;
         let hit = monotonic_time(u64::from(seconds) * 1_000_000_000)?;
-        // An earlier hit was that of an entry that had the id before.
-        (hit >= added_at.saturating_sub(SignedDuration::from_secs(1)).ok()?).then_some(hit)
+        let hit = Timestamp::from_second(hit.as_second()).ok()?;
+        // An earlier hit was that of an entry that had the id before; clocks of whole seconds differ by one.
+        let earliest = added_at.saturating_sub(SignedDuration::from_secs(1)).ok()?;
+        (hit >= earliest).then_some(hit.max(added_at))
     }
 }
 

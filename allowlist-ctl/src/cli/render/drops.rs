@@ -146,8 +146,7 @@ fn reason(packet: &DroppedPacket) -> Cell {
         DropReason::FragmentRefused => "unreadable: later fragment",
     };
     // What would be dropped has passed.
-    let style =
-        if packet.reason == DropReason::WouldDeny { Style::Alarm } else { Style::Plain };
+    let style = if packet.reason == DropReason::WouldDeny { Style::Alarm } else { Style::Plain };
     Cell::text(text).style(style)
 }
 
