@@ -74,7 +74,7 @@ pub enum DropReason {
     FragmentRefused,
 }
 
-/// Told to a reader that was too slow.
+/// Told where packets were dropped without a report: too many at once, or more than the reader could take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct LostEvents {
     /// How many events it missed.

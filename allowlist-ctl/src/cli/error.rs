@@ -58,8 +58,8 @@ pub(super) enum Error {
     #[error(transparent)]
     Refused(#[from] Problem),
     /// What was followed came to its end.
-    #[error("the daemon no longer tells of dropped packets: {0}")]
-    Ended(String),
+    #[error("the daemon no longer tells of dropped packets")]
+    Ended,
     /// The question was not answered with yes.
     #[error("not confirmed, nothing was changed")]
     Declined,
@@ -91,7 +91,7 @@ impl Error {
             | Self::Socket { .. }
             | Self::Broken { .. }
             | Self::Unreadable(_)
-            | Self::Ended(_)
+            | Self::Ended
             | Self::Output(_)
             | Self::Start(_) => Exit::Failed,
         }
@@ -111,7 +111,7 @@ impl Error {
                 "see whether allowlistd listens there, and with `allowlist-ctl status` what is in force"
                     .to_owned(),
             ),
-            Self::Ended(_) => {
+            Self::Ended => {
                 Some("see with `allowlist-ctl status` whether it runs, and follow again".to_owned())
             }
             Self::Unreadable(_) => {
@@ -264,9 +264,9 @@ mod tests {
                 "error: 2 lines cannot be read\n  line 1: bad\n  line 2: \\u{1b}[2J\n",
             ),
             (
-                Error::Ended("it has stopped".into()),
+                Error::Ended,
                 1,
-                "error: the daemon no longer tells of dropped packets: it has stopped\n\
+                "error: the daemon no longer tells of dropped packets\n\
                  hint: see with `allowlist-ctl status` whether it runs, and follow again\n",
             ),
             (Error::Declined, 5, "error: not confirmed, nothing was changed\n"),

@@ -29,8 +29,8 @@ pub(super) fn follow(
         console.stdout.flush()?;
         let piece = match reply.chunk() {
             Ok(Some(piece)) => piece,
-            Ok(None) => return Err(Error::Ended("it has stopped".to_owned())),
-            Err(Error::Broken { reason, .. }) => return Err(Error::Ended(reason)),
+            // However it ended: nothing of what came before is lost by it.
+            Ok(None) | Err(Error::Broken { .. }) => return Err(Error::Ended),
             Err(error) => return Err(error),
         };
         for event in events.read(&piece)? {

@@ -54,15 +54,40 @@ struct Log {
     drops: HashMap<Key, DroppedPackets>,
 }
 
+/// What followers are told.
+#[derive(Clone)]
+enum News {
+    Packet(Arc<DroppedPacket>),
+    Lost(LostEvents),
+}
+
 /// The gathered reports.
 pub(super) struct DropLog {
     log: Mutex<Log>,
-    followers: broadcast::Sender<Arc<DroppedPacket>>,
+    /// None once the daemon ends.
+    followers: Mutex<Option<broadcast::Sender<News>>>,
 }
 
 impl DropLog {
     pub(super) fn new() -> Self {
-        Self { log: Mutex::default(), followers: broadcast::Sender::new(BEHIND) }
+        let followers = Mutex::new(Some(broadcast::Sender::new(BEHIND)));
+        Self { log: Mutex::default(), followers }
+    }
+
+    /// Ends the streams of all followers.
+    pub(super) fn end(&self) {
+        self.followers().take();
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Option<broadcast::Sender<News>>> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, news: News) {
+        if let Some(followers) = self.followers().as_ref() {
+            // An error says that nobody follows.
+            let _ = followers.send(news);
+        }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -82,8 +107,13 @@ impl DropLog {
 
     /// Drops as they happen, as server-sent events.
     pub(super) fn follow(&self) -> Body {
-        let events = BroadcastStream::new(self.followers.subscribe()).map(|event| match event {
-            Ok(packet) => sse("drop", packet.as_ref()),
+        let receiver = match self.followers().as_ref() {
+            Some(followers) => followers.subscribe(),
+            None => return Body::empty(),
+        };
+        let events = BroadcastStream::new(receiver).map(|event| match event {
+            Ok(News::Packet(packet)) => sse("drop", packet.as_ref()),
+            Ok(News::Lost(lost)) => sse("lost", &lost),
             Err(BroadcastStreamRecvError::Lagged(events)) => sse("lost", &LostEvents { events }),
         });
         // Says at once that it listens, for who follows may have to wait long for the first drop.
@@ -111,10 +141,21 @@ impl DropLog {
             last: packet.clone(),
         });
         packets.count += 1;
-        packets.last = packet.clone();
+        // Those of different CPUs come in no particular order.
+        packets.first = packets.first.min(packet.time);
+        if packet.time >= packets.last.time {
+            packets.last = packet.clone();
+        }
         drop(log);
-        // An error says that nobody follows.
-        let _ = self.followers.send(Arc::new(packet));
+        self.tell(News::Packet(Arc::new(packet)));
+    }
+
+    /// Notes how many packets were not reported so far.
+    fn note_lost(&self, lost: u64) {
+        let before = std::mem::replace(&mut self.log().lost, lost);
+        if lost > before {
+            self.tell(News::Lost(LostEvents { events: lost - before }));
+        }
     }
 }
 
@@ -142,7 +183,7 @@ pub(super) fn gather(mut events: Events, shared: Arc<Shared>) -> io::Result<()> 
             if refilled.is_none_or(|refilled| refilled.elapsed() >= SECOND) {
                 refilled = Some(Instant::now());
                 match events.refill() {
-                    Ok(lost) => shared.drops.log().lost = lost,
+                    Ok(lost) => shared.drops.note_lost(lost),
                     Err(error) => warn!("dropped packets are not reported: {error}"),
                 }
             }

@@ -388,6 +388,7 @@ impl Owner {
                 ),
             }
         }
+        self.shared.drops.end();
         self.stopped = true;
         Ok(())
     }

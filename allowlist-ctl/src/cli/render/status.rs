@@ -101,9 +101,10 @@ fn services(services: &[ServiceStatus]) -> Table {
     let mut table = Table::new(titles);
     for service in services {
         let admitted = service.admitted.packets.saturating_add(service.admitted_open.packets);
+        let (ports, addresses) = ports(service, ports_width);
         let mut row = vec![
             Cell::text(service.name.as_str()),
-            ports(service, ports_width),
+            ports,
             mode(service.mode, service.action),
             state(service.state),
             Cell::number(service.entries),
@@ -117,17 +118,25 @@ fn services(services: &[ServiceStatus]) -> Table {
             row.push(Cell::number(service.would_deny.packets));
         }
         table.row(row);
+        for address in &addresses {
+            table.note(address);
+        }
     }
     table
 }
 
-/// The ports, and below them the interfaces and the addresses to which the service is limited.
-fn ports(service: &ServiceStatus, width: usize) -> Cell {
+/// The ports, and below them the interfaces and addresses to which the service is limited; addresses that
+/// are too long for it have lines of their own.
+fn ports(service: &ServiceStatus, width: usize) -> (Cell, Vec<String>) {
     let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
     let mut lines = wrap(ports.iter().map(String::as_str), " ", width);
     lines.extend(service.interfaces.iter().map(|interface| format!("on {interface}")));
-    lines.extend(service.addresses.iter().map(|address| format!("to {}", destination(address))));
-    Cell::lines(lines)
+    let mut addresses: Vec<String> =
+        service.addresses.iter().map(|address| format!("to {}", destination(address))).collect();
+    if addresses.iter().all(|address| address.len() <= width) {
+        lines.append(&mut addresses);
+    }
+    (Cell::lines(lines), addresses)
 }
 
 /// A prefix, a single address without its length.

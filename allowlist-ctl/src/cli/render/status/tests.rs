@@ -104,6 +104,7 @@ fn actions_and_addresses_are_told_where_there_are_any() {
     };
     let rejecting =
         r#""mode": "enforce", "action": "reject", "addresses": ["192.0.2.1", "2001:db8::/64"]"#;
+    let far = rejecting.replace("2001:db8::/64", "2001:db8:1:2:3:4:5:6");
     let monitoring = r#""mode": "monitor", "action": "reject", "addresses": []"#;
     let table = [
         (
@@ -123,6 +124,20 @@ web      tcp/443 udp/443   enforce  closed        1         1       9         7
          on eth0           reject
          to 192.0.2.1
          to 2001:db8::/64",
+        ),
+        (
+            vec![web(&far, [1, 0, 9, 0], 7), web(monitoring, [1, 0, 0, 0], 0)],
+            "\
+SERVICE  PORTS    MODE     STATE   ENTRIES  ADMITTED  DENIED  REJECTED  WOULD
+                                                                         DENY
+web      tcp/443  enforce  closed        1         1       9         7      0
+         udp/443  reject
+         on eth0
+         to 192.0.2.1
+         to 2001:db8:1:2:3:4:5:6
+web      tcp/443  monitor  closed        1         1       0         0      0
+         udp/443  reject
+         on eth0",
         ),
         (
             vec![web(monitoring, [1, 0, 9, 4], 7)],
