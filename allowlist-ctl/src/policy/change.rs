@@ -1,12 +1,15 @@
 //! Changes: functions from one policy to the next.
 
+mod edit;
+
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use allowlist_common::abi::SERVICES;
 use jiff::Timestamp;
 
+use self::edit::edit;
 use super::{
-    Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Prefix, Service,
+    Author, EntryKey, Name, Policy, Prefix, Service,
     entry::NewEntry,
     port::Ports,
     service::{Action, Mode, WhenEmpty},
@@ -302,104 +305,6 @@ fn unprotect(outcome: &mut Outcome, name: &Name) -> Result<bool, Refusal> {
     }
     outcome.tally.removed = service.entries.len();
     Ok(true)
-}
-
-/// Edits the entries of one list; whether that changed anything.
-fn edit(
-    outcome: &mut Outcome,
-    name: &Name,
-    change: impl FnOnce(&mut Edit<'_>) -> Result<(), Refusal>,
-) -> Result<bool, Refusal> {
-    let Outcome { policy, tally, notes } = outcome;
-    let Policy { services, ids, .. } = policy;
-    let service = services.get_mut(name).ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
-    let mut edited = Service::clone(service);
-    change(&mut Edit { entries: &mut edited.entries, ids, tally, notes })?;
-    let changed = tally.added + tally.updated + tally.removed > 0;
-    if changed {
-        *service = Arc::new(edited);
-    }
-    Ok(changed)
-}
-
-/// A list under change.
-struct Edit<'a> {
-    entries: &'a mut Entries,
-    ids: &'a mut EntryIds,
-    tally: &'a mut Tally,
-    notes: &'a mut Vec<Note>,
-}
-
-impl Edit<'_> {
-    /// Adds an entry; one that is there gets the new comment, where one is given.
-    fn add(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
-        let Some(entry) = self.entries.get(&new.key) else { return self.put(new, author, now) };
-        let comment = new.comment.clone().or_else(|| entry.comment.clone());
-        let unchanged = comment == entry.comment;
-        self.put(&NewEntry { comment, ..*new }, author, now);
-        self.notes.push(if unchanged { Note::Unchanged(new.key) } else { Note::Updated(new.key) });
-    }
-
-    /// Makes an entry just so, whether it was there or not.
-    fn put(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
-        let Some(entry) = self.entries.get(&new.key) else {
-            let entry = Entry {
-                id: self.ids.take(),
-                comment: new.comment.clone(),
-                added_by: Arc::clone(author),
-                added_at: now,
-                expires_at: None,
-            };
-            self.entries.insert(new.key, entry);
-            self.tally.added += 1;
-            return;
-        };
-        let mut updated = entry.clone();
-        updated.comment.clone_from(&new.comment);
-        if updated == *entry {
-            self.tally.unchanged += 1;
-        } else {
-            self.entries.insert(new.key, updated);
-            self.tally.updated += 1;
-        }
-    }
-
-    fn remove(&mut self, name: &Name, keys: &[EntryKey]) -> Result<(), Refusal> {
-        let keys: BTreeSet<EntryKey> = keys.iter().copied().collect();
-        let missing: Vec<EntryKey> =
-            keys.iter().copied().filter(|key| self.entries.get(key).is_none()).collect();
-        if !missing.is_empty() {
-            return Err(Refusal::NoSuchEntries { name: name.clone(), keys: missing });
-        }
-        for key in &keys {
-            self.drop_entry(key);
-        }
-        Ok(())
-    }
-
-    fn replace(&mut self, entries: &[NewEntry], author: &Arc<Author>, now: Timestamp) {
-        let mut wanted: Vec<EntryKey> = entries.iter().map(|new| new.key).collect();
-        wanted.sort_unstable();
-        let gone: Vec<EntryKey> = self
-            .entries
-            .iter()
-            .map(|(key, _)| *key)
-            .filter(|key| wanted.binary_search(key).is_err())
-            .collect();
-        for key in &gone {
-            self.drop_entry(key);
-        }
-        for new in entries {
-            self.put(new, author, now);
-        }
-    }
-
-    fn drop_entry(&mut self, key: &EntryKey) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.ids.give_back(entry.id);
-            self.tally.removed += 1;
-        }
-    }
 }
 
 #[cfg(test)]
