@@ -3,7 +3,10 @@
 //! Every structure is `repr(C)` without implicit padding. Lengths that are used as an index are powers of
 //! two, so that masking an index keeps it in bounds for the compiler and the verifier alike.
 
-use crate::parse::{Protocol, Unreadable};
+use crate::{
+    decide::Verdict,
+    parse::{Aside, Protocol},
+};
 
 /// Version of everything in this module; maps of another version are never reused.
 pub const ABI_VERSION: u32 = 1;
@@ -18,6 +21,10 @@ pub const PORT_PAGES: usize = 1024;
 pub const PAGE_PORTS: usize = 256;
 /// Places for interfaces that have a row of their own.
 pub const INTERFACES: usize = 256;
+/// Ports that several services share by destination address: different sets of such services.
+pub const SELECTORS: usize = 256;
+/// Services on an interface whose later fragments are judged by their source.
+pub const STRICT_SERVICES: usize = 16;
 /// Slots of each family's trie pool.
 pub const TRIES: u32 = 4096;
 /// Prefixes in one trie, at most.
@@ -39,6 +46,18 @@ pub mod maps {
     pub const SERVICE_COUNTERS: &str = "SERVICE_COUNTS";
     /// Per-CPU [`Counter`](super::Counter) of packets that belong to no service, by [`Unmatched`](super::Unmatched).
     pub const UNMATCHED_COUNTERS: &str = "OTHER_COUNTS";
+    /// Maps of [`HITS_PAGE`](super::HITS_PAGE) entries each: when an entry last matched, in seconds of the
+    /// monotonic clock.
+    pub const HITS: &str = "HITS";
+    /// Ring buffer of [`Drop`](super::Drop).
+    pub const EVENTS: &str = "EVENTS";
+    /// Per-CPU `u64`, one: how many events a CPU may still report. The daemon fills it up every second, so that neither
+    /// a flood nor the daemon's end costs more than a glance.
+    pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+    /// Per-CPU `u64`, one: packets that were not reported since the program was loaded.
+    pub const EVENTS_LOST: &str = "EVENTS_LOST";
+    /// One slot: the program that follows a denial.
+    pub const AFTERMATH: &str = "AFTERMATH";
 }
 
 /// A moment on the boot clock, in seconds; [`NEVER`] lies beyond all of them.
@@ -90,6 +109,21 @@ pub struct ServiceRow {
 pub const OPEN: u32 = 1;
 /// Flag of a service that passes and counts what it would drop.
 pub const MONITOR: u32 = 2;
+/// Flag of a service that answers what it drops, so that clients know at once.
+pub const REJECT: u32 = 4;
+
+/// Flag of a port whose service depends on the destination address: the number is that of a [`Selector`].
+pub const SELECT: u16 = 0x8000;
+
+/// Tries of destination prefixes; a node's `allow` is the number of the service.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Selector {
+    /// Slot of the IPv4 trie.
+    pub trie_v4: u32,
+    /// Slot of the IPv6 trie.
+    pub trie_v6: u32,
+}
 
 /// The ports of an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,11 +133,20 @@ pub struct PortRow {
     pub pages: [u16; ROW_PAGES],
     /// 1 while a closed service in mode enforce is on the interface: what cannot be read is dropped.
     pub guarded: u32,
+    /// How many of `strict_services` there are; 0 where later fragments pass from anywhere.
+    pub strict: u32,
+    /// Services on the interface: later fragments pass only from sources that one of them admits.
+    pub strict_services: [u16; STRICT_SERVICES],
 }
 
 impl PortRow {
     /// A row without a service.
-    pub const EMPTY: Self = Self { pages: [0; ROW_PAGES], guarded: 0 };
+    pub const EMPTY: Self = Self {
+        pages: [0; ROW_PAGES],
+        guarded: 0,
+        strict: 0,
+        strict_services: [0; STRICT_SERVICES],
+    };
 
     /// Where the page of a protocol and the high byte of a port stands.
     #[must_use]
@@ -123,7 +166,8 @@ pub struct InterfaceRow {
     pub row: u32,
 }
 
-/// The policy as the program reads it: swapped as a whole, never written in place.
+/// The policy as the program reads it: swapped as a whole, or changed word by word where one service's row and what
+/// guards it are all that differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub struct PolicyTable {
@@ -135,6 +179,8 @@ pub struct PolicyTable {
     pub interfaces: [InterfaceRow; INTERFACES],
     /// Services by number.
     pub services: [ServiceRow; SERVICES],
+    /// Selectors by number.
+    pub selectors: [Selector; SELECTORS],
     /// Rows of ports.
     pub rows: [PortRow; PORT_ROWS],
     /// Pages of service numbers by the low byte of a port; 0 is "no service".
@@ -149,6 +195,7 @@ impl PolicyTable {
         multiplier: 0,
         interfaces: [InterfaceRow { ifindex: 0, row: 0 }; INTERFACES],
         services: [ServiceRow { trie_v4: 0, trie_v6: 0, flags: 0 }; SERVICES],
+        selectors: [Selector { trie_v4: 0, trie_v6: 0 }; SELECTORS],
         rows: [PortRow::EMPTY; PORT_ROWS],
         pages: [[0; PAGE_PORTS]; PORT_PAGES],
     };
@@ -174,12 +221,19 @@ impl PolicyTable {
         &self.rows[row & (PORT_ROWS - 1)]
     }
 
-    /// Number of the service that a port belongs to, or 0.
+    /// What a port belongs to: the number of a service, 0 for none, or with [`SELECT`] that of a selector.
     #[must_use]
     #[inline(always)]
-    pub fn service_number(&self, row: &PortRow, protocol: Protocol, port: u16) -> u16 {
+    pub fn port(&self, row: &PortRow, protocol: Protocol, port: u16) -> u16 {
         let page = row.pages[PortRow::page_index(protocol, port)] as usize & (PORT_PAGES - 1);
         self.pages[page][port as usize & (PAGE_PORTS - 1)]
+    }
+
+    /// The selector with a number, [`SELECT`] included.
+    #[must_use]
+    #[inline(always)]
+    pub fn selector(&self, number: u16) -> &Selector {
+        &self.selectors[number as usize & (SELECTORS - 1)]
     }
 
     /// The service with a number.
@@ -202,18 +256,29 @@ pub enum Judged {
     Denied = 2,
     /// The same in mode monitor: passed.
     WouldDeny = 3,
+    /// Denied and answered; counted beside [`Judged::Denied`].
+    RejectSent = 4,
+    /// Denied, and the answer left out, for there were too many.
+    RejectLimited = 5,
 }
 
 impl Judged {
     /// Every judgement, in the order of its index.
-    pub const ALL: [Self; 4] = [Self::Admitted, Self::AdmittedOpen, Self::Denied, Self::WouldDeny];
+    pub const ALL: [Self; 6] = [
+        Self::Admitted,
+        Self::AdmittedOpen,
+        Self::Denied,
+        Self::WouldDeny,
+        Self::RejectSent,
+        Self::RejectLimited,
+    ];
     /// Counters of one service.
     pub const SLOTS: u32 = 8;
 
     /// Whether the packet goes on to the network stack.
     #[must_use]
     pub const fn passes(self) -> bool {
-        !matches!(self, Self::Denied)
+        matches!(self, Self::Admitted | Self::AdmittedOpen | Self::WouldDeny)
     }
 
     /// Index of the counter of a service.
@@ -226,38 +291,44 @@ impl Judged {
 
 /// What became of a packet that belongs to no service: its counter.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Unmatched {
-    /// The port belongs to no service.
-    NoService,
-    /// Readable, but without a port to judge it by.
-    Unjudged(crate::parse::Unjudged),
-    /// Unreadable and passed, for nothing on the interface is closed.
-    UnreadablePassed(Unreadable),
-    /// Unreadable and dropped.
-    UnreadableDropped(Unreadable),
-}
+#[repr(transparent)]
+pub struct Unmatched(u8);
 
 impl Unmatched {
+    /// The port belongs to no service.
+    pub const NO_SERVICE: Self = Self(0);
     /// Counters of packets of no service.
     pub const SLOTS: u32 = 32;
+
+    const PASSED: u8 = 1;
+    const DROPPED: u8 = 16;
+
+    /// Without a port to judge it by, and passed.
+    #[must_use]
+    #[inline(always)]
+    pub const fn passed(aside: Aside) -> Self {
+        Self(Self::PASSED + aside as u8)
+    }
+
+    /// Unreadable, and dropped.
+    #[must_use]
+    #[inline(always)]
+    pub const fn dropped(aside: Aside) -> Self {
+        Self(Self::DROPPED + aside as u8)
+    }
 
     /// Whether the packet goes on to the network stack.
     #[must_use]
     #[inline(always)]
     pub const fn passes(self) -> bool {
-        !matches!(self, Self::UnreadableDropped(_))
+        self.0 < Self::DROPPED
     }
 
     /// Index of its counter.
     #[must_use]
     #[inline(always)]
     pub const fn counter(self) -> u32 {
-        match self {
-            Self::NoService => 0,
-            Self::Unjudged(kind) => 1 + kind as u32,
-            Self::UnreadablePassed(kind) => 8 + kind as u32,
-            Self::UnreadableDropped(kind) => 16 + kind as u32,
-        }
+        self.0 as u32
     }
 }
 
@@ -269,4 +340,84 @@ pub struct Counter {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// Entries in one map of last hits, a power of two.
+pub const HITS_PAGE: u32 = 1 << 18;
+/// Maps of last hits, at most; entries with greater ids have no last hit.
+pub const HITS_PAGES: u32 = 64;
+
+/// Events that a CPU may report in a second.
+pub const EVENTS_PER_SECOND: u64 = 1000;
+/// Bytes of the ring buffer of events.
+pub const EVENTS_BYTES: usize = 1 << 19;
+
+/// A packet that was dropped, or would have been in mode enforce.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Drop {
+    /// Nanoseconds of the monotonic clock.
+    pub time: u64,
+    /// Source address; an IPv4 one in the first four bytes.
+    pub source: [u8; 16],
+    /// Index of the interface.
+    pub ifindex: u32,
+    /// Length of the frame, in bytes, as far as it is in the first buffer.
+    pub length: u32,
+    /// Id of the except that decided; 0 where no entry covers the source.
+    pub entry: u32,
+    /// Number of the service; 0 for an unreadable packet.
+    pub service: u16,
+    /// Destination port.
+    pub port: u16,
+    /// VLAN id of the outermost tag; 0 without one.
+    pub vlan: u16,
+    /// [`Protocol`] by its index.
+    pub protocol: u8,
+    /// 4 or 6; of an unreadable packet perhaps not its own.
+    pub family: u8,
+    /// [`Judged`] by its index; for an unreadable packet the counter of [`Unmatched`] plus [`Drop::UNREADABLE`].
+    pub reason: u8,
+    /// Without meaning.
+    pub padding: [u8; 11],
+}
+
+impl Drop {
+    /// Added to the reason of an unreadable packet.
+    pub const UNREADABLE: u8 = 0x80;
+
+    /// Reads an event as the kernel wrote it, in the byte order of the host; `None` where it is too short.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 56] = bytes.first_chunk()?;
+        let word = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        let short = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+        Some(Self {
+            time: u64::from_ne_bytes(*bytes.first_chunk()?),
+            source: *bytes.get(8..)?.first_chunk()?,
+            ifindex: word(24),
+            length: word(28),
+            entry: word(32),
+            service: short(36),
+            port: short(38),
+            vlan: short(40),
+            protocol: bytes[42],
+            family: bytes[43],
+            reason: bytes[44],
+            padding: [0; 11],
+        })
+    }
+
+    /// The reason of a verdict.
+    #[must_use]
+    #[inline(always)]
+    pub const fn reason(verdict: &Verdict) -> u8 {
+        if verdict.service == 0 {
+            Self::UNREADABLE | verdict.unmatched.0
+        } else {
+            verdict.judged as u8
+        }
+    }
 }

@@ -1,9 +1,18 @@
 //! From a parsed packet to a verdict.
 
 use crate::{
-    abi::{BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, ServiceRow, Unmatched},
-    parse::{Address, Flow, Parsed, Unreadable},
+    abi::{
+        BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, PortRow, REJECT, SELECT,
+        ServiceRow, Unmatched,
+    },
+    parse::{Aside, Family, Flow, v4},
 };
+
+/// Prefixes around a source whose entries may have ended: as many as there can be.
+const MAX_ENDED: usize = 128;
+/// The same for later fragments on strict interfaces, which are looked up in several tries: the verifier follows
+/// every step of each. Behind more of them such a fragment counts as one that no service admits.
+const MAX_ENDED_STRICT: usize = 4;
 
 /// The tries that a [`PolicyTable`] refers to, and the clock that their entries end by.
 pub trait Sources {
@@ -16,30 +25,36 @@ pub trait Sources {
 }
 
 /// A packet's verdict and why.
+///
+/// Plain fields that always hold something, as in [`Flow`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
-    /// The packet belongs to a service.
-    Service {
-        /// The service's number.
-        number: u16,
-        /// How it was judged.
-        judged: Judged,
-        /// Id of the entry that decided; 0 where none covers the source.
-        entry: u32,
-    },
-    /// The packet belongs to no service.
-    Unmatched(Unmatched),
+pub struct Verdict {
+    /// Number of the service that the packet belongs to; 0 for none.
+    pub service: u16,
+    /// How the service judged it; without meaning for none.
+    pub judged: Judged,
+    /// What became of a packet of no service; without meaning for others.
+    pub unmatched: Unmatched,
+    /// Id of the entry that decided; 0 where none covers the source.
+    pub entry: u32,
+    /// Whether the packet, which was denied, is to be answered.
+    pub reject: bool,
 }
 
 impl Verdict {
+    const NO_SERVICE: Self = Self {
+        service: 0,
+        judged: Judged::Denied,
+        unmatched: Unmatched::NO_SERVICE,
+        entry: 0,
+        reject: false,
+    };
+
     /// Whether the packet goes on to the network stack.
     #[must_use]
     #[inline(always)]
     pub const fn passes(&self) -> bool {
-        match self {
-            Self::Service { judged, .. } => judged.passes(),
-            Self::Unmatched(unmatched) => unmatched.passes(),
-        }
+        if self.service == 0 { self.unmatched.passes() } else { self.judged.passes() }
     }
 }
 
@@ -49,73 +64,134 @@ pub fn decide<S: Sources>(
     table: &PolicyTable,
     sources: &S,
     ifindex: u32,
-    parsed: Result<Parsed, Unreadable>,
+    parsed: Result<(), Aside>,
+    flow: &Flow,
 ) -> Verdict {
     let row = table.row(ifindex);
-    let flow = match parsed {
-        Ok(Parsed::Flow(flow)) => flow,
-        Ok(Parsed::Unjudged(kind)) => return Verdict::Unmatched(Unmatched::Unjudged(kind)),
-        Err(kind) if row.guarded != 0 => {
-            return Verdict::Unmatched(Unmatched::UnreadableDropped(kind));
-        }
-        Err(kind) => return Verdict::Unmatched(Unmatched::UnreadablePassed(kind)),
-    };
-    let number = table.service_number(row, flow.protocol, flow.port);
-    if number == 0 {
-        return Verdict::Unmatched(Unmatched::NoService);
+    if let Err(aside) = parsed {
+        return set_aside(table, row, sources, aside, flow);
     }
-    let (judged, entry) = judge(table.service(number), sources, &flow);
-    Verdict::Service { number, judged, entry }
+    let mut verdict = Verdict::NO_SERVICE;
+    verdict.service = service_number(table, row, sources, flow);
+    if verdict.service != 0 {
+        let service = table.service(verdict.service);
+        judge(&mut verdict, service, sources, flow);
+    }
+    verdict
+}
+
+/// What has no port passes; what hides it is dropped where something is protected that it could reach.
+#[inline(always)]
+fn set_aside<S: Sources>(
+    table: &PolicyTable,
+    row: &PortRow,
+    sources: &S,
+    mut aside: Aside,
+    flow: &Flow,
+) -> Verdict {
+    if matches!(aside, Aside::LaterFragment)
+        && row.strict != 0
+        && !is_admitted_somewhere(table, row, sources, flow)
+    {
+        aside = Aside::FragmentRefused;
+    }
+    let unmatched = if aside.is_unreadable() && row.guarded != 0 {
+        Unmatched::dropped(aside)
+    } else {
+        Unmatched::passed(aside)
+    };
+    Verdict { unmatched, ..Verdict::NO_SERVICE }
+}
+
+/// Number of the service that a packet belongs to, or 0.
+#[inline(always)]
+fn service_number<S: Sources>(table: &PolicyTable, row: &PortRow, sources: &S, flow: &Flow) -> u16 {
+    let number = table.port(row, flow.protocol, flow.port);
+    if number & SELECT == 0 {
+        return number;
+    }
+    let selector = table.selector(number);
+    let node = match flow.family {
+        Family::V4 => sources.lookup_v4(selector.trie_v4, 32, v4(&flow.destination)),
+        Family::V6 => sources.lookup_v6(selector.trie_v6, 128, flow.destination),
+    };
+    // Numbers of services are shorter than ids of entries.
+    node.map_or(0, |node| (node.allow & 0xffff) as u16)
 }
 
 #[inline(always)]
-fn judge<S: Sources>(service: &ServiceRow, sources: &S, flow: &Flow) -> (Judged, u32) {
+fn judge<S: Sources>(verdict: &mut Verdict, service: &ServiceRow, sources: &S, flow: &Flow) {
     if service.flags & OPEN != 0 {
-        return (Judged::AdmittedOpen, 0);
+        verdict.judged = Judged::AdmittedOpen;
+        return;
     }
-    match deciding_entry(service, sources, flow.source) {
-        Some(Rule::Allow(entry)) => (Judged::Admitted, entry),
-        rule => {
-            let entry = if let Some(Rule::Except(entry)) = rule { entry } else { 0 };
-            let monitor = service.flags & MONITOR != 0;
-            (if monitor { Judged::WouldDeny } else { Judged::Denied }, entry)
+    let (allowed, entry) = deciding_rule::<S, MAX_ENDED>(service, sources, flow);
+    verdict.entry = entry;
+    if allowed {
+        verdict.judged = Judged::Admitted;
+    } else if service.flags & MONITOR != 0 {
+        verdict.judged = Judged::WouldDeny;
+    } else {
+        verdict.judged = Judged::Denied;
+        verdict.reject = service.flags & REJECT != 0;
+    }
+}
+
+/// Whether some service of a strict interface admits a source.
+#[inline(always)]
+fn is_admitted_somewhere<S: Sources>(
+    table: &PolicyTable,
+    row: &PortRow,
+    sources: &S,
+    flow: &Flow,
+) -> bool {
+    for (index, number) in (0..).zip(row.strict_services) {
+        if index >= row.strict {
+            return false;
+        }
+        let service = table.service(number);
+        if service.flags & OPEN != 0
+            || deciding_rule::<S, MAX_ENDED_STRICT>(service, sources, flow).0
+        {
+            return true;
         }
     }
+    false
 }
 
-/// What an entry says, with its id.
-enum Rule {
-    Allow(u32),
-    Except(u32),
-}
-
-/// The rule of the most specific prefix that still has one.
+/// Whether the entries allow a source, and the id of the one that decides; 0 where none does.
 ///
-/// A prefix whose entries have all ended gives way to the next less specific one, so the walk takes as many
-/// steps as prefixes around the source have ended, and one in the ordinary case.
+/// It is that of the most specific prefix that still has one. A prefix whose entries have all ended gives way to the
+/// next less specific one, so the walk takes as many steps as prefixes around the source have ended, and one in the
+/// ordinary case.
 #[inline(always)]
-fn deciding_entry<S: Sources>(service: &ServiceRow, sources: &S, source: Address) -> Option<Rule> {
-    let mut prefix_len = match source {
-        Address::V4(_) => 32,
-        Address::V6(_) => 128,
+fn deciding_rule<S: Sources, const MAX_ENDED: usize>(
+    service: &ServiceRow,
+    sources: &S,
+    flow: &Flow,
+) -> (bool, u32) {
+    let mut prefix_len = match flow.family {
+        Family::V4 => 32,
+        Family::V6 => 128,
     };
-    for _ in 0..=128 {
-        let node = match source {
-            Address::V4(address) => sources.lookup_v4(service.trie_v4, prefix_len, address)?,
-            Address::V6(address) => sources.lookup_v6(service.trie_v6, prefix_len, address)?,
+    for _ in 0..=MAX_ENDED {
+        let node = match flow.family {
+            Family::V4 => sources.lookup_v4(service.trie_v4, prefix_len, v4(&flow.source)),
+            Family::V6 => sources.lookup_v6(service.trie_v6, prefix_len, flow.source),
         };
+        let Some(node) = node else { break };
         if is_live(sources, node.except_until) {
-            return Some(Rule::Except(node.except));
+            return (false, node.except);
         }
         if is_live(sources, node.allow_until) {
-            return Some(Rule::Allow(node.allow));
+            return (true, node.allow);
         }
         if node.prefix_len == 0 || node.prefix_len > prefix_len {
-            return None;
+            break;
         }
         prefix_len = node.prefix_len - 1;
     }
-    None
+    (false, 0)
 }
 
 /// Whether an entry with this end still decides; an end of 0 belongs to no entry.

@@ -1,8 +1,7 @@
 //! From a frame's first byte to the addresses and the port it is judged by.
 //!
-//! One short function a layer. What is not for the filter to judge is an ordinary answer
-//! ([`Parsed::Unjudged`]); what cannot be read is an error ([`Unreadable`]), because a packet that hides its
-//! port must not pass for one that has none.
+//! One short function a layer. A packet without a port is an [`Aside`], and those that hide it are told from those
+//! that have none: a cut off header must not pass for ICMP.
 
 use crate::packet::Packet;
 
@@ -17,6 +16,12 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_8021Q: u16 = 0x8100;
 const ETHERTYPE_8021AD: u16 = 0x88a8;
 
+/// RFC 791, section 3.1.
+const MORE_FRAGMENTS_V4: u16 = 0x2000;
+const FRAGMENT_OFFSET_V4: u16 = 0x1fff;
+
+/// RFC 8200, section 4.5.
+const FRAGMENT_OFFSET_V6: u16 = 0xfff8;
 const IPV6_HEADER: usize = 40;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -59,75 +64,123 @@ impl Protocol {
     }
 }
 
-/// The address a packet claims to come from, as the bytes on the wire.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Address {
-    /// An IPv4 address.
-    V4([u8; 4]),
-    /// An IPv6 address.
-    V6([u8; 16]),
+/// An IP version.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4.
+    #[default]
+    V4 = 4,
+    /// IPv6.
+    V6 = 6,
 }
 
-/// What a packet is judged by.
+/// What a packet is judged by, and where its headers are.
+///
+/// Plain fields that always hold something: what an enum leaves undefined the verifier will not have copied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Flow {
-    /// Source address.
-    pub source: Address,
+    /// Version of the addresses.
+    pub family: Family,
+    /// Source address as on the wire; an IPv4 one in the first four bytes.
+    pub source: [u8; 16],
+    /// Destination address, likewise.
+    pub destination: [u8; 16],
     /// Transport protocol.
     pub protocol: Protocol,
     /// Destination port, in host order.
     pub port: u16,
+    /// Whether it is the first of several fragments, or an atomic one.
+    pub is_fragment: bool,
+    /// Offset of the IP header.
+    pub network: u16,
+    /// Offset of the transport header.
+    pub transport: u16,
+    /// Offset of the packet's end by its IP header; the frame may end before.
+    pub end: u32,
 }
 
-/// Why a readable packet is no matter for the filter.
+impl Flow {
+    /// A flow to be filled by [`parse`].
+    pub const EMPTY: Self = Self {
+        family: Family::V4,
+        source: [0; 16],
+        destination: [0; 16],
+        protocol: Protocol::Tcp,
+        port: 0,
+        is_fragment: false,
+        network: 0,
+        transport: 0,
+        end: 0,
+    };
+}
+
+/// The first four bytes of an address: an IPv4 one.
+#[must_use]
+#[inline(always)]
+pub const fn v4(address: &[u8; 16]) -> [u8; 4] {
+    [address[0], address[1], address[2], address[3]]
+}
+
+/// Why a packet has no port to be judged by.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
-pub enum Unjudged {
+pub enum Aside {
     /// Neither IPv4 nor IPv6: ARP and the like.
     NotIp = 0,
     /// A protocol without ports: ICMP, GRE, ESP, IP in IP.
     OtherProtocol = 1,
-    /// A fragment after the first one; without its first fragment nothing is reassembled.
+    /// A fragment after the first one; without its first fragment nothing is reassembled. The flow has its source.
     LaterFragment = 2,
+    /// Unreadable: the frame ends inside its Ethernet header or a VLAN tag.
+    FrameCutOff = 3,
+    /// Unreadable: more than [`MAX_TAGS`] VLAN tags.
+    TooManyTags = 4,
+    /// Unreadable: the frame ends inside the IP header, or the header's own lengths contradict it.
+    BadIpHeader = 5,
+    /// Unreadable: an IPv6 extension header reaches past the packet.
+    ExtensionCutOff = 6,
+    /// Unreadable: more than [`MAX_EXTENSIONS`] IPv6 extension headers.
+    TooManyExtensions = 7,
+    /// Unreadable: the packet, or its first fragment, ends before the destination port.
+    PortsCutOff = 8,
+    /// Unreadable: a fragment after the first one, on an interface where those pass only from sources that a service
+    /// admits.
+    FragmentRefused = 9,
 }
 
-/// Why a packet cannot be judged.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[repr(u8)]
-pub enum Unreadable {
-    /// The frame ends inside its Ethernet header or a VLAN tag.
-    FrameCutOff = 0,
-    /// More than [`MAX_TAGS`] VLAN tags.
-    TooManyTags = 1,
-    /// The frame ends inside the IP header, or the header's own lengths contradict it.
-    BadIpHeader = 2,
-    /// An IPv6 extension header reaches past the packet.
-    ExtensionCutOff = 3,
-    /// More than [`MAX_EXTENSIONS`] IPv6 extension headers.
-    TooManyExtensions = 4,
-    /// The packet, or its first fragment, ends before the destination port.
-    PortsCutOff = 5,
-}
-
-impl Unreadable {
+impl Aside {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
+        Self::NotIp,
+        Self::OtherProtocol,
+        Self::LaterFragment,
         Self::FrameCutOff,
         Self::TooManyTags,
         Self::BadIpHeader,
         Self::ExtensionCutOff,
         Self::TooManyExtensions,
         Self::PortsCutOff,
+        Self::FragmentRefused,
     ];
+
+    /// Whether the packet hides what it would be judged by, rather than having no such thing.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_unreadable(self) -> bool {
+        self as u8 >= Self::FrameCutOff as u8
+    }
 }
 
-/// What the parser found in a readable packet.
+/// The `EtherType` of a frame, and what stands before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Parsed {
-    /// A packet with a destination port.
-    Flow(Flow),
-    /// A packet that the filter does not judge.
-    Unjudged(Unjudged),
+pub struct Link {
+    /// `EtherType` behind the VLAN tags.
+    pub ethertype: u16,
+    /// VLAN id of the outermost tag; 0 without one.
+    pub vlan: u16,
+    /// Offset of what follows.
+    pub offset: usize,
 }
 
 /// The part of a packet up to where its IP header says that it ends, so that padding is never read.
@@ -143,71 +196,88 @@ impl<P: Packet + ?Sized> Bounded<'_, P> {
     }
 }
 
-/// Parses a frame from its Ethernet header on.
+/// Parses a frame from its Ethernet header on, into a flow that was [`Flow::EMPTY`].
 ///
 /// # Errors
-/// [`Unreadable`] where a header is cut off, contradicts itself, or hides behind more headers than are walked.
+/// [`Aside`], where there is no port to judge the packet by; the flow is not to be used then, save the source of a
+/// later fragment.
 #[inline(always)]
-pub fn parse<P: Packet + ?Sized>(packet: &P) -> Result<Parsed, Unreadable> {
-    let (ethertype, offset) = ethernet(packet)?;
-    match ethertype {
-        ETHERTYPE_IPV4 => ipv4(packet, offset),
-        ETHERTYPE_IPV6 => ipv6(packet, offset),
-        _ => Ok(Parsed::Unjudged(Unjudged::NotIp)),
+pub fn parse<P: Packet + ?Sized>(packet: &P, flow: &mut Flow) -> Result<(), Aside> {
+    let link = ethernet(packet)?;
+    match link.ethertype {
+        ETHERTYPE_IPV4 => ipv4(packet, link.offset, flow),
+        ETHERTYPE_IPV6 => ipv6(packet, link.offset, flow),
+        _ => Err(Aside::NotIp),
     }
 }
 
-/// The `EtherType` behind up to [`MAX_TAGS`] VLAN tags, and the offset of what follows it.
+/// The Ethernet header and up to [`MAX_TAGS`] VLAN tags.
+///
+/// # Errors
+/// [`Aside::FrameCutOff`] and [`Aside::TooManyTags`].
 #[inline(always)]
-fn ethernet<P: Packet + ?Sized>(packet: &P) -> Result<(u16, usize), Unreadable> {
-    let mut offset = ETHERNET_HEADER;
+pub fn ethernet<P: Packet + ?Sized>(packet: &P) -> Result<Link, Aside> {
+    let mut link = Link { ethertype: 0, vlan: 0, offset: ETHERNET_HEADER };
     let mut tags = 0;
     loop {
-        let ethertype =
-            packet.read(offset - 2).map(u16::from_be_bytes).ok_or(Unreadable::FrameCutOff)?;
-        if ethertype != ETHERTYPE_8021Q && ethertype != ETHERTYPE_8021AD {
-            return Ok((ethertype, offset));
+        let ethertype = packet.read(link.offset - 2).ok_or(Aside::FrameCutOff)?;
+        link.ethertype = u16::from_be_bytes(ethertype);
+        if link.ethertype != ETHERTYPE_8021Q && link.ethertype != ETHERTYPE_8021AD {
+            return Ok(link);
         }
         if tags == MAX_TAGS {
-            return Err(Unreadable::TooManyTags);
+            return Err(Aside::TooManyTags);
+        }
+        if tags == 0 {
+            let tag = packet.read(link.offset).ok_or(Aside::FrameCutOff)?;
+            link.vlan = u16::from_be_bytes(tag) & 0x0fff;
         }
         tags += 1;
-        offset += 4;
+        link.offset += 4;
     }
 }
 
 /// RFC 791, section 3.1.
 #[inline(always)]
-fn ipv4<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Parsed, Unreadable> {
-    let header: [u8; 20] = packet.read(offset).ok_or(Unreadable::BadIpHeader)?;
+#[expect(clippy::cast_possible_truncation, reason = "offsets lie within a frame of 64 KiB")]
+fn ipv4<P: Packet + ?Sized>(packet: &P, start: usize, flow: &mut Flow) -> Result<(), Aside> {
+    let header: [u8; 20] = packet.read(start).ok_or(Aside::BadIpHeader)?;
     let version = header[0] >> 4;
     let header_length = usize::from(header[0] & 0x0f) * 4;
     let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
     if version != 4 || header_length < 20 || header_length > total_length {
-        return Err(Unreadable::BadIpHeader);
+        return Err(Aside::BadIpHeader);
     }
     // The last byte of the header, options included, must be there.
-    packet.read::<1>(offset + header_length - 1).ok_or(Unreadable::BadIpHeader)?;
-    if u16::from_be_bytes([header[6], header[7]]) & 0x1fff != 0 {
-        return Ok(Parsed::Unjudged(Unjudged::LaterFragment));
+    packet.read::<1>(start + header_length - 1).ok_or(Aside::BadIpHeader)?;
+    flow.family = Family::V4;
+    flow.source[..4].copy_from_slice(&header[12..16]);
+    flow.destination[..4].copy_from_slice(&header[16..20]);
+    flow.network = start as u16;
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    if fragment & FRAGMENT_OFFSET_V4 != 0 {
+        return Err(Aside::LaterFragment);
     }
-    let source = Address::V4([header[12], header[13], header[14], header[15]]);
-    let packet = Bounded { packet, end: offset + total_length };
-    transport(&packet, offset + header_length, header[9], source)
+    flow.is_fragment = fragment & MORE_FRAGMENTS_V4 != 0;
+    let packet = Bounded { packet, end: start + total_length };
+    transport(&packet, start + header_length, header[9], flow)
 }
 
 /// RFC 8200, section 3.
 #[inline(always)]
-fn ipv6<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<Parsed, Unreadable> {
-    let header: [u8; IPV6_HEADER] = packet.read(offset).ok_or(Unreadable::BadIpHeader)?;
+#[expect(clippy::cast_possible_truncation, reason = "offsets lie within a frame of 64 KiB")]
+fn ipv6<P: Packet + ?Sized>(packet: &P, start: usize, flow: &mut Flow) -> Result<(), Aside> {
+    let header: [u8; IPV6_HEADER] = packet.read(start).ok_or(Aside::BadIpHeader)?;
     if header[0] >> 4 != 6 {
-        return Err(Unreadable::BadIpHeader);
+        return Err(Aside::BadIpHeader);
     }
     let payload_length = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let mut source = [0; 16];
-    source.copy_from_slice(&header[8..24]);
-    let packet = Bounded { packet, end: offset + IPV6_HEADER + payload_length };
-    extensions(&packet, offset + IPV6_HEADER, header[6], Address::V6(source))
+    flow.family = Family::V6;
+    flow.source.copy_from_slice(&header[8..24]);
+    flow.destination.copy_from_slice(&header[24..40]);
+    flow.network = start as u16;
+    let offset = start + IPV6_HEADER;
+    extensions(&Bounded { packet, end: offset + payload_length }, offset, header[6], flow)
 }
 
 /// Walks the extension headers (RFC 8200, section 4; AH: RFC 4302, section 2).
@@ -216,31 +286,32 @@ fn extensions<P: Packet + ?Sized>(
     packet: &Bounded<'_, P>,
     mut offset: usize,
     mut next: u8,
-    source: Address,
-) -> Result<Parsed, Unreadable> {
+    flow: &mut Flow,
+) -> Result<(), Aside> {
     let mut walked = 0;
     while is_extension(next) {
         if walked == MAX_EXTENSIONS {
-            return Err(Unreadable::TooManyExtensions);
+            return Err(Aside::TooManyExtensions);
         }
         walked += 1;
-        let header: [u8; 4] = packet.read(offset).ok_or(Unreadable::ExtensionCutOff)?;
+        let header: [u8; 4] = packet.read(offset).ok_or(Aside::ExtensionCutOff)?;
         let length = match next {
-            FRAGMENT => {
-                if u16::from_be_bytes([header[2], header[3]]) & 0xfff8 != 0 {
-                    return Ok(Parsed::Unjudged(Unjudged::LaterFragment));
-                }
-                8
-            }
+            FRAGMENT => 8,
             // AH counts 4-byte words minus 2, the others 8-byte words minus 1.
             AUTHENTICATION => (usize::from(header[1]) + 2) * 4,
             _ => (usize::from(header[1]) + 1) * 8,
         };
-        packet.read::<1>(offset + length - 1).ok_or(Unreadable::ExtensionCutOff)?;
+        packet.read::<1>(offset + length - 1).ok_or(Aside::ExtensionCutOff)?;
+        if next == FRAGMENT {
+            if u16::from_be_bytes([header[2], header[3]]) & FRAGMENT_OFFSET_V6 != 0 {
+                return Err(Aside::LaterFragment);
+            }
+            flow.is_fragment = true;
+        }
         next = header[0];
         offset += length;
     }
-    transport(packet, offset, next, source)
+    transport(packet, offset, next, flow)
 }
 
 #[inline(always)]
@@ -250,15 +321,17 @@ const fn is_extension(next: u8) -> bool {
 
 /// All five protocols begin with the source port and the destination port, 16 bits each.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "offsets lie within a frame of 64 KiB")]
 fn transport<P: Packet + ?Sized>(
     packet: &Bounded<'_, P>,
     offset: usize,
     number: u8,
-    source: Address,
-) -> Result<Parsed, Unreadable> {
-    let Some(protocol) = Protocol::from_number(number) else {
-        return Ok(Parsed::Unjudged(Unjudged::OtherProtocol));
-    };
-    let [_, _, high, low] = packet.read(offset).ok_or(Unreadable::PortsCutOff)?;
-    Ok(Parsed::Flow(Flow { source, protocol, port: u16::from_be_bytes([high, low]) }))
+    flow: &mut Flow,
+) -> Result<(), Aside> {
+    flow.protocol = Protocol::from_number(number).ok_or(Aside::OtherProtocol)?;
+    let [_, _, high, low] = packet.read(offset).ok_or(Aside::PortsCutOff)?;
+    flow.port = u16::from_be_bytes([high, low]);
+    flow.transport = offset as u16;
+    flow.end = packet.end as u32;
+    Ok(())
 }

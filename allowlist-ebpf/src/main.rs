@@ -8,16 +8,20 @@
     reason = "the program is one function, and the verifier follows it better so"
 )]
 
+mod aftermath;
+mod checksum;
+mod clock;
+mod events;
 mod maps;
 mod packet;
+mod reject;
 
-use allowlist_common::{abi::Counter, decide, decide::Verdict, parse};
-use aya_ebpf::{
-    bindings::xdp_action::{XDP_DROP, XDP_PASS},
-    btf_maps::PerCpuArray,
-    macros::xdp,
-    programs::XdpContext,
+use allowlist_common::{
+    abi::Judged,
+    decide,
+    parse::{self, Flow},
 };
+use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::debug;
 
 use crate::{maps::KernelTries, packet::Frame};
@@ -39,39 +43,26 @@ fn filter(ctx: &XdpContext) -> u32 {
     // No policy: nothing is protected yet. The daemon attaches only after it has put one here.
     let Some(table) = maps::policy() else { return XDP_PASS };
     let frame = Frame::new(ctx);
-    // SAFETY: the context is the kernel's, valid for this run of the program.
-    let ifindex = unsafe { (*ctx.ctx).ingress_ifindex };
-    let verdict = decide::decide(table, &KernelTries, ifindex, parse::parse(&frame));
-    count(&verdict, frame.len());
-    if verdict.passes() {
-        XDP_PASS
+    let length = frame.len();
+    let ifindex = packet::ifindex(ctx);
+    let mut flow = Flow::EMPTY;
+    let parsed = parse::parse(&frame, &mut flow);
+    let verdict = decide::decide(table, &KernelTries, ifindex, parsed, &flow);
+    if verdict.service == 0 {
+        maps::count_unmatched(verdict.unmatched, length);
+        if verdict.unmatched.passes() {
+            return XDP_PASS;
+        }
     } else {
-        if let Verdict::Service { number, entry, .. } = verdict {
-            debug!(ctx, "dropped on interface {}: service {} entry {}", ifindex, number, entry);
-        }
-        XDP_DROP
-    }
-}
-
-#[inline(always)]
-fn count(verdict: &Verdict, length: u64) {
-    match *verdict {
-        Verdict::Service { number, judged, .. } => {
-            add(&maps::SERVICE_COUNTS, judged.counter(number), length);
-        }
-        Verdict::Unmatched(unmatched) => add(&maps::OTHER_COUNTS, unmatched.counter(), length),
-    }
-}
-
-#[inline(always)]
-fn add<const N: usize>(counters: &PerCpuArray<Counter, N>, index: u32, length: u64) {
-    if let Some(counter) = counters.get_ptr_mut(index) {
-        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
-        unsafe {
-            (*counter).packets += 1;
-            (*counter).bytes += length;
+        maps::count(verdict.service, verdict.judged, length);
+        maps::note_hit(verdict.entry);
+        if matches!(verdict.judged, Judged::Admitted | Judged::AdmittedOpen) {
+            return XDP_PASS;
         }
     }
+    let (service, entry) = (verdict.service, verdict.entry);
+    debug!(ctx, "denied on interface {}: service {} entry {}", ifindex, service, entry);
+    aftermath::begin(ctx, &verdict)
 }
 
 #[cfg(not(test))]

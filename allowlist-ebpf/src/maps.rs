@@ -2,21 +2,26 @@
 
 use allowlist_common::{
     abi::{
-        BootSeconds, Counter, Judged, Node, PolicyTable, SERVICES, TRIE_ENTRIES, TRIES, Unmatched,
+        BootSeconds, Counter, Drop, EVENTS_BYTES, HITS_PAGE, HITS_PAGES, Judged, Node, PolicyTable,
+        SERVICES, TRIE_ENTRIES, TRIES, Unmatched,
     },
     decide::Sources,
 };
 use aya_ebpf::{
-    btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray, lpm_trie::Key},
-    helpers::bpf_ktime_get_boot_ns,
+    bindings::BPF_F_MMAPABLE,
+    btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key},
     macros::btf_map,
+    programs::XdpContext,
 };
+
+use crate::{aftermath::Handover, clock};
 
 type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Node, { TRIE_ENTRIES as usize }>;
 
-/// The policy in force; one pointer, swapped as a whole.
+/// The policy in force; one pointer, swapped as a whole. The daemon writes single words of it through its memory.
 #[btf_map]
-static ROOT: ArrayOfMaps<Array<PolicyTable, 1>, 1> = ArrayOfMaps::new();
+static ROOT: ArrayOfMaps<Array<PolicyTable, 1, { BPF_F_MMAPABLE as usize }>, 1> =
+    ArrayOfMaps::new();
 
 #[btf_map]
 static TRIES_V4: ArrayOfMaps<Trie<4>, { TRIES as usize }> = ArrayOfMaps::new();
@@ -25,17 +30,132 @@ static TRIES_V4: ArrayOfMaps<Trie<4>, { TRIES as usize }> = ArrayOfMaps::new();
 static TRIES_V6: ArrayOfMaps<Trie<16>, { TRIES as usize }> = ArrayOfMaps::new();
 
 #[btf_map]
-pub(crate) static SERVICE_COUNTS: PerCpuArray<Counter, { SERVICES * Judged::SLOTS as usize }> =
+static SERVICE_COUNTS: PerCpuArray<Counter, { SERVICES * Judged::SLOTS as usize }> =
     PerCpuArray::new();
 
 #[btf_map]
-pub(crate) static OTHER_COUNTS: PerCpuArray<Counter, { Unmatched::SLOTS as usize }> =
-    PerCpuArray::new();
+static OTHER_COUNTS: PerCpuArray<Counter, { Unmatched::SLOTS as usize }> = PerCpuArray::new();
+
+#[btf_map]
+static HITS: ArrayOfMaps<Array<u32, { HITS_PAGE as usize }>, { HITS_PAGES as usize }> =
+    ArrayOfMaps::new();
+
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<Drop, EVENTS_BYTES> = RingBuf::new();
+
+#[btf_map]
+static EVENT_BUDGET: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map]
+static EVENTS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map]
+static HANDOVER: PerCpuArray<Handover, 1> = PerCpuArray::new();
+
+/// The program that follows a denial, in its only slot.
+#[btf_map]
+static AFTERMATH: ProgramArray<1> = ProgramArray::new();
+
+/// How many events this CPU may still report.
+#[inline(always)]
+pub(crate) fn event_budget() -> Option<&'static mut u64> {
+    // SAFETY: the slot is this CPU's own, the program is not preempted by itself, and no two references to the slot
+    // are kept at once.
+    EVENT_BUDGET.get_ptr_mut(0).map(|place| unsafe { &mut *place })
+}
+
+/// Counts an event that was not reported.
+#[inline(always)]
+pub(crate) fn count_lost_event() {
+    if let Some(lost) = EVENTS_LOST.get_ptr_mut(0) {
+        // SAFETY: as for the budget of events.
+        unsafe { *lost += 1 };
+    }
+}
+
+/// Where this CPU's programs hand a packet over.
+#[inline(always)]
+pub(crate) fn handover() -> Option<&'static mut Handover> {
+    // SAFETY: as for the budget of events.
+    HANDOVER.get_ptr_mut(0).map(|place| unsafe { &mut *place })
+}
+
+/// Goes on with the program that follows a denial; comes back only where there is none.
+#[inline(always)]
+pub(crate) fn tail_call_aftermath(ctx: &XdpContext) {
+    // SAFETY: the array holds programs of this object for the same kind of context.
+    let _ = unsafe { AFTERMATH.tail_call(ctx, 0) };
+}
+
+/// How many answers this CPU sent in a second.
+#[repr(C)]
+struct Rejects {
+    second: u32,
+    sent: u32,
+}
+
+#[btf_map]
+static REJECTS: PerCpuArray<Rejects, 1> = PerCpuArray::new();
+
+/// Whether this CPU may send another answer in this second.
+#[inline(always)]
+pub(crate) fn take_reject(limit: u32, second: u32) -> bool {
+    let Some(rejects) = REJECTS.get_ptr_mut(0) else { return false };
+    // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+    let rejects = unsafe { &mut *rejects };
+    if rejects.second != second {
+        rejects.second = second;
+        rejects.sent = 0;
+    }
+    rejects.sent += 1;
+    rejects.sent <= limit
+}
 
 /// The policy in force.
 #[inline(always)]
 pub(crate) fn policy() -> Option<&'static PolicyTable> {
     ROOT.get_value(0, &0)
+}
+
+/// Counts a packet of a service.
+#[inline(always)]
+pub(crate) fn count(service: u16, judged: Judged, length: u64) {
+    add(&SERVICE_COUNTS, judged.counter(service), length);
+}
+
+/// Counts a packet of no service.
+#[inline(always)]
+pub(crate) fn count_unmatched(unmatched: Unmatched, length: u64) {
+    add(&OTHER_COUNTS, unmatched.counter(), length);
+}
+
+#[inline(always)]
+fn add<const N: usize>(counters: &PerCpuArray<Counter, N>, index: u32, length: u64) {
+    if let Some(counter) = counters.get_ptr_mut(index) {
+        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+        unsafe {
+            (*counter).packets += 1;
+            (*counter).bytes += length;
+        }
+    }
+}
+
+/// Notes that an entry decided about a packet; written once a second, so that CPUs share what they read and
+/// seldom what they write.
+#[inline(always)]
+pub(crate) fn note_hit(entry: u32) {
+    if entry == 0 {
+        return;
+    }
+    let Some(hit) = HITS.get_value_ptr_mut(entry / HITS_PAGE, &(entry % HITS_PAGE)) else { return };
+    let now = clock::seconds(clock::nanoseconds());
+    // SAFETY: the place is an aligned u32 of an array, which lives as long as the program runs; CPUs that write
+    // it at once write the same second.
+    unsafe {
+        if hit.read_volatile() != now {
+            hit.write_volatile(now);
+        }
+    }
 }
 
 /// The pools of tries.
@@ -54,8 +174,6 @@ impl Sources for KernelTries {
 
     #[inline(always)]
     fn now(&self) -> BootSeconds {
-        // SAFETY: the helper takes nothing and cannot fail.
-        let nanoseconds = unsafe { bpf_ktime_get_boot_ns() };
-        BootSeconds::try_from(nanoseconds / 1_000_000_000).unwrap_or(BootSeconds::MAX)
+        clock::boot_seconds()
     }
 }

@@ -1,11 +1,23 @@
 //! The packet's bytes: all `unsafe` access to them is here.
 
+use core::hint::black_box;
+
 use allowlist_common::packet::Packet;
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::{
+    helpers::{bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    programs::XdpContext,
+};
 
 /// Headers are read below this offset; the deepest that the parser walks end well before it, save extension
 /// headers made to be long, and those count as cut off.
 const MAX_OFFSET: usize = 1023;
+
+/// Index of the interface that a packet came in on.
+#[inline(always)]
+pub(crate) fn ifindex(ctx: &XdpContext) -> u32 {
+    // SAFETY: the context is the kernel's, valid for this run of the program.
+    unsafe { (*ctx.ctx).ingress_ifindex }
+}
 
 /// The linear part of a packet.
 pub(crate) struct Frame {
@@ -24,19 +36,62 @@ impl Frame {
     pub(crate) fn len(&self) -> u64 {
         (self.end - self.start) as u64
     }
+
+    /// Writes bytes at an offset; `None` where any of them would lie outside the packet.
+    #[inline(always)]
+    pub(crate) fn write<const N: usize>(&self, offset: usize, bytes: &[u8; N]) -> Option<()> {
+        // Opaque, so that the compiler writes through the pointer that was compared, and not through one that it
+        // works out again and that the verifier knows nothing about.
+        let place = self.place::<N>(core::hint::black_box(offset))?;
+        // SAFETY: `place` was found to lie inside the packet's memory, which is ours to write.
+        unsafe { *(place as *mut [u8; N]) = *bytes };
+        Some(())
+    }
+
+    /// The sum of the 32-bit words of `N` bytes, as the Internet checksum wants it, in the byte order of the host.
+    #[inline(always)]
+    pub(crate) fn sum<const N: usize>(&self, offset: usize) -> Option<u32> {
+        let place = self.place::<N>(offset)?;
+        // SAFETY: the bytes at `place` were found to lie inside the packet; the helper only reads them.
+        let sum =
+            unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, place as *mut u32, N as u32, 0) };
+        u32::try_from(sum).ok()
+    }
+
+    #[inline(always)]
+    fn place<const N: usize>(&self, offset: usize) -> Option<usize> {
+        if offset > MAX_OFFSET {
+            return None;
+        }
+        let place = self.start + offset;
+        if place + N > self.end { None } else { Some(place) }
+    }
 }
 
 impl Packet for Frame {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        if offset > MAX_OFFSET {
-            return None;
-        }
-        let bytes = self.start + offset;
-        if bytes + N > self.end {
-            return None;
-        }
-        // SAFETY: `start..end` is the packet's memory, and `bytes..bytes + N` was found to lie inside it.
-        Some(unsafe { *(bytes as *const [u8; N]) })
+        let place = self.place::<N>(offset)?;
+        // SAFETY: `place` was found to lie inside the packet's memory.
+        Some(unsafe { *(place as *const [u8; N]) })
     }
+}
+
+/// Cuts a packet, or makes room before it; frames made before no longer hold.
+#[inline(always)]
+pub(crate) fn resize(ctx: &XdpContext, more_head: i32, length: usize) -> Option<Frame> {
+    let now = ctx.data_end() - ctx.data();
+    let cut = i32::try_from(length).ok()? - i32::try_from(now).ok()? - more_head;
+    // SAFETY: the context is the kernel's; the helpers check what they are asked.
+    unsafe {
+        if bpf_xdp_adjust_tail(ctx.ctx, cut) != 0 {
+            return None;
+        }
+        if more_head != 0 && bpf_xdp_adjust_head(ctx.ctx, -more_head) != 0 {
+            return None;
+        }
+    }
+    // Opaque: the compiler knows that the context's fields are 32 bits wide, and would compare them by shifting,
+    // which the verifier does not allow for pointers.
+    Some(Frame { start: black_box(ctx.data()), end: black_box(ctx.data_end()) })
 }

@@ -6,6 +6,9 @@
 //! | `GET /v1/lists`, `GET /v1/lists/{name}` | [`Listing`], streamed |
 //! | `PUT /v1/services/{name}` | makes or changes a service: [`ServiceSettings`] |
 //! | `DELETE /v1/services/{name}` | removes a service |
+//! | `PUT /v1/services/{name}/mode` | switches a service: [`ModeSetting`] |
+//! | `GET /v1/drops?limit=N` | [`Drops`], the latest first |
+//! | `GET /v1/drops/follow` | server-sent events: `drop` with a [`DroppedPacket`], `lost` with a [`LostEvents`] |
 //! | `POST /v1/lists/{name}/add` | adds entries: [`EntrySpecs`] |
 //! | `POST /v1/lists/{name}/remove` | removes entries: [`EntrySpecs`] |
 //! | `PUT /v1/lists/{name}` | replaces all entries: [`EntrySpecs`], or `text/plain` with an entry a line |
@@ -16,6 +19,7 @@
 //! Every change takes [`ChangeOptions`] as its query and answers with [`Changed`]. Every failure answers with
 //! [`Failure`].
 
+mod drops;
 mod failure;
 mod status;
 
@@ -23,6 +27,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    drops::{DropReason, DroppedPacket, DroppedPackets, Drops, LostEvents},
     failure::{ErrorCode, Failure, Problem},
     status::{InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic},
 };
@@ -31,7 +36,7 @@ use crate::{
     policy::{
         Author, Kind, Name, Prefix,
         port::Ports,
-        service::{Mode, WhenEmpty},
+        service::{Action, Mode, WhenEmpty},
     },
 };
 
@@ -66,12 +71,26 @@ pub struct ServiceSettings {
     /// Interfaces it is limited to; an empty list lifts the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interfaces: Option<Vec<String>>,
+    /// Destination addresses it is limited to; an empty list lifts the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<Prefix>>,
     /// What happens to denied packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// How denied packets are dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
     /// What happens without entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when_empty: Option<WhenEmpty>,
+}
+
+/// A service's new mode.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModeSetting {
+    /// What happens to denied packets.
+    pub mode: Mode,
 }
 
 /// Entries of a request.
@@ -170,4 +189,6 @@ pub struct EntryView {
     pub added_at: Timestamp,
     /// From when on it no longer decides.
     pub expires_at: Option<Timestamp>,
+    /// When it last decided about a packet, to the second.
+    pub last_hit: Option<Timestamp>,
 }

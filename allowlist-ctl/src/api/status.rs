@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{
-    Name,
+    Name, Prefix,
     port::Ports,
-    service::{Mode, WhenEmpty},
+    service::{Action, Mode, WhenEmpty},
 };
 
 /// The state of everything.
@@ -97,6 +97,10 @@ pub struct ServiceStatus {
     pub interfaces: Vec<String>,
     /// What happens to denied packets.
     pub mode: Mode,
+    /// How denied packets are dropped.
+    pub action: Action,
+    /// Destination addresses it is limited to; none: every one.
+    pub addresses: Vec<Prefix>,
     /// What happens without entries.
     pub when_empty: WhenEmpty,
     /// Whether it admits everyone.
@@ -111,4 +115,8 @@ pub struct ServiceStatus {
     pub denied: Traffic,
     /// Packets that mode monitor passed and mode enforce would have dropped.
     pub would_deny: Traffic,
+    /// Packets that were dropped and answered.
+    pub reject_sent: Traffic,
+    /// Packets that were dropped without an answer, for there were too many.
+    pub reject_limited: Traffic,
 }

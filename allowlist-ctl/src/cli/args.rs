@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::{
     api::ChangeOptions,
     kernel::XdpMode,
-    policy::service::{Mode, WhenEmpty},
+    policy::service::{Action, Mode, WhenEmpty},
 };
 
 const AFTER_HELP: &str = "\
@@ -49,7 +49,11 @@ pub(super) enum Command {
     /// Makes the service NAME of the given ports. Where it exists already, its ports are replaced,
     /// and options that are not given stay as they are. As long as it has no entries, everyone is
     /// admitted; the first entry shuts out everyone else.
-    #[command(after_help = "Example: allowlist-ctl protect redis tcp/6379 tcp/16379")]
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl protect redis tcp/6379 tcp/16379
+  allowlist-ctl protect staging tcp/5432 --address 192.0.2.8 --address 2001:db8:8::/64
+  allowlist-ctl protect ssh tcp/22 --mode monitor --action reject")]
     Protect {
         /// Name of the service
         name: String,
@@ -59,9 +63,16 @@ pub(super) enum Command {
         /// Limit it to this interface; may be repeated, 'all' lifts the limit
         #[arg(long = "interface", value_name = "IF")]
         interfaces: Vec<String>,
+        /// Limit it to packets to this destination, an address or a prefix; may be repeated, 'any'
+        /// lifts the limit
+        #[arg(long = "address", value_name = "ADDR")]
+        addresses: Vec<String>,
         /// What becomes of packets that are not allowed
         #[arg(long, value_enum)]
         mode: Option<ModeArg>,
+        /// How packets are dropped
+        #[arg(long, value_enum)]
+        action: Option<ActionArg>,
         /// Whom it admits while it has no entries
         #[arg(long, value_enum, value_name = "STATE")]
         when_empty: Option<WhenEmptyArg>,
@@ -73,6 +84,23 @@ pub(super) enum Command {
     Unprotect {
         /// Name of the service
         name: String,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Switch a service between enforcing, monitoring and nothing
+    ///
+    /// Its ports and entries stay as they are. Does not ask, not even where everyone is admitted
+    /// from then on.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl mode redis monitor
+  allowlist-ctl mode redis enforce")]
+    Mode {
+        /// Name of the service
+        name: String,
+        /// What becomes of packets that are not allowed
+        #[arg(value_enum)]
+        mode: ModeArg,
         #[command(flatten)]
         change: ChangeArgs,
     },
@@ -127,6 +155,23 @@ Examples:
     List {
         /// Name of the service
         name: Option<String>,
+    },
+    /// Show dropped packets
+    ///
+    /// Shows them by source, service and port, the latest first, also those that a service in mode
+    /// monitor would have dropped. Of a flood some are reported, and the rest are counted.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl drops --limit 10
+  allowlist-ctl drops --follow
+  allowlist-ctl drops --json | jq -r '.drops[].source'")]
+    Drops {
+        /// Show every packet as it is dropped, until interrupted; with --json an object a line
+        #[arg(long, conflicts_with = "limit")]
+        follow: bool,
+        /// Show at most N lines; not given: 50, and all with --json
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
     },
     /// Put the filter on an interface
     #[command(after_help = "Example: allowlist-ctl attach eth0")]
@@ -214,6 +259,24 @@ impl From<ModeArg> for Mode {
             ModeArg::Enforce => Self::Enforce,
             ModeArg::Monitor => Self::Monitor,
             ModeArg::Off => Self::Off,
+        }
+    }
+}
+
+/// How packets are dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum ActionArg {
+    /// Without a word
+    Drop,
+    /// With an answer, so that the client knows at once: a TCP reset or an ICMP error
+    Reject,
+}
+
+impl From<ActionArg> for Action {
+    fn from(action: ActionArg) -> Self {
+        match action {
+            ActionArg::Drop => Self::Drop,
+            ActionArg::Reject => Self::Reject,
         }
     }
 }

@@ -57,6 +57,9 @@ pub(super) enum Error {
     /// The daemon's refusal.
     #[error(transparent)]
     Refused(#[from] Problem),
+    /// What was followed came to its end.
+    #[error("the daemon no longer tells of dropped packets")]
+    Ended,
     /// The question was not answered with yes.
     #[error("not confirmed, nothing was changed")]
     Declined,
@@ -88,6 +91,7 @@ impl Error {
             | Self::Socket { .. }
             | Self::Broken { .. }
             | Self::Unreadable(_)
+            | Self::Ended
             | Self::Output(_)
             | Self::Start(_) => Exit::Failed,
         }
@@ -107,6 +111,9 @@ impl Error {
                 "see whether allowlistd listens there, and with `allowlist-ctl status` what is in force"
                     .to_owned(),
             ),
+            Self::Ended => {
+                Some("see with `allowlist-ctl status` whether it runs, and follow again".to_owned())
+            }
             Self::Unreadable(_) => {
                 Some("install allowlist-ctl and allowlistd of the same version".to_owned())
             }
@@ -255,6 +262,12 @@ mod tests {
                 }),
                 1,
                 "error: 2 lines cannot be read\n  line 1: bad\n  line 2: \\u{1b}[2J\n",
+            ),
+            (
+                Error::Ended,
+                1,
+                "error: the daemon no longer tells of dropped packets\n\
+                 hint: see with `allowlist-ctl status` whether it runs, and follow again\n",
             ),
             (Error::Declined, 5, "error: not confirmed, nothing was changed\n"),
         ];

@@ -1,11 +1,22 @@
 //! Replies as text for people.
 
 mod changed;
+mod drops;
 mod list;
 mod status;
 
-pub(super) use self::{changed::changed, list::list, status::status};
-use crate::{api::ServiceState, policy::Name};
+use jiff::Timestamp;
+
+pub(super) use self::{
+    changed::changed,
+    drops::{LiveDrops, drops},
+    list::list,
+    status::status,
+};
+use crate::{
+    api::ServiceState,
+    policy::{Name, service::Mode},
+};
 
 /// What to type where nothing is protected.
 const FIRST_STEP: &str =
@@ -16,6 +27,19 @@ fn without_entries(name: &Name, state: ServiceState) -> String {
     match state {
         ServiceState::Open => format!("No entries: {name} is accessible to everyone."),
         ServiceState::Closed => format!("No entries: {name} is accessible to no one."),
+    }
+}
+
+/// A moment in UTC, to the second (RFC 3339).
+fn time(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Monitor => "monitor",
+        Mode::Off => "off",
     }
 }
 

@@ -14,10 +14,12 @@ use super::{
     file,
 };
 use crate::{
-    api::{AttachSettings, ChangeOptions, EntrySpec, EntrySpecs, ServiceSettings},
+    api::{AttachSettings, ChangeOptions, EntrySpec, EntrySpecs, ModeSetting, ServiceSettings},
     policy::{
-        Name,
+        Name, Prefix,
         entry::{parse_comment, parse_keys},
+        prefix::InvalidPrefix,
+        service::Mode,
     },
 };
 
@@ -28,6 +30,10 @@ pub(super) enum Meaning {
     Status,
     /// Show entries, of one service or of all.
     List(Option<Name>),
+    /// Show dropped packets, at most so many lines of them.
+    Drops(Option<u32>),
+    /// Show dropped packets as they come.
+    Follow,
     /// Change something.
     Change(Change),
     /// Print completions.
@@ -50,6 +56,8 @@ pub(super) struct Change {
 pub(super) enum Deed {
     /// Ports are protected, or settings changed.
     Protect,
+    /// A service is switched.
+    Mode(Mode),
     /// A service is removed.
     Unprotect,
     /// Entries are changed.
@@ -65,7 +73,7 @@ pub(super) enum Deed {
 pub(super) struct Request {
     /// The method.
     pub(super) method: Method,
-    /// The path, escaped.
+    /// The path, escaped; with its query where it only reads.
     pub(super) path: String,
     /// What a change takes; nothing of it is sent with what only reads.
     pub(super) options: ChangeOptions,
@@ -127,17 +135,37 @@ impl Meaning {
             Command::List { name } => {
                 Self::List(name.as_ref().and_then(|name| wrong.take(name.parse())))
             }
-            Command::Protect { name, ports, interfaces, mode, when_empty, change } => {
+            Command::Drops { follow: true, .. } => Self::Follow,
+            Command::Drops { follow: false, limit } => Self::Drops(*limit),
+            Command::Protect {
+                name,
+                ports,
+                interfaces,
+                addresses,
+                mode,
+                action,
+                when_empty,
+                change,
+            } => {
                 wrong.take(name.parse::<Name>());
                 let ports = ports.iter().filter_map(|ports| wrong.take(ports.parse())).collect();
                 let settings = ServiceSettings {
                     ports,
-                    interfaces: limit(interfaces, &mut wrong),
+                    interfaces: limit("--interface", "all", interfaces, interface, &mut wrong),
+                    addresses: limit("--address", "any", addresses, address, &mut wrong),
                     mode: mode.map(Into::into),
+                    action: action.map(Into::into),
                     when_empty: when_empty.map(Into::into),
                 };
                 let (path, body) = (format!("/v1/services/{name}"), Body::json(&settings));
                 Change::meant(name, Deed::Protect, Method::PUT, path, *change, body)
+            }
+            Command::Mode { name, mode, change } => {
+                wrong.take(name.parse::<Name>());
+                let mode = Mode::from(*mode);
+                let (path, body) =
+                    (format!("/v1/services/{name}/mode"), Body::json(&ModeSetting { mode }));
+                Change::meant(name, Deed::Mode(mode), Method::PUT, path, *change, body)
             }
             Command::Unprotect { name, change } => {
                 wrong.take(name.parse::<Name>());
@@ -218,18 +246,32 @@ fn specs(entries: &EntryArgs, comment: Option<&str>, wrong: &mut Wrong) -> Body 
     Body::json(&EntrySpecs { entries: entries.collect() })
 }
 
-/// The interfaces a service is limited to; nothing typed leaves the limit as it is.
-fn limit(interfaces: &[String], wrong: &mut Wrong) -> Option<Vec<String>> {
-    if interfaces.iter().any(|name| name == "all") {
-        if interfaces.len() > 1 {
-            wrong.0.push("'--interface all' lifts the limit: give it alone".to_owned());
+/// What a service is limited to; nothing typed leaves the limit as it is, and one word lifts it.
+fn limit<T, E: Display>(
+    option: &str,
+    lifting: &str,
+    typed: &[String],
+    read: impl Fn(&str) -> Result<T, E>,
+    wrong: &mut Wrong,
+) -> Option<Vec<T>> {
+    if typed.iter().any(|text| text == lifting) {
+        if typed.len() > 1 {
+            wrong.0.push(format!("'{option} {lifting}' lifts the limit: give it alone"));
         }
         return Some(Vec::new());
     }
-    for name in interfaces {
-        wrong.take(check_interface(name));
-    }
-    (!interfaces.is_empty()).then(|| interfaces.to_vec())
+    let limits = typed.iter().filter_map(|text| wrong.take(read(text))).collect();
+    (!typed.is_empty()).then_some(limits)
+}
+
+fn interface(name: &str) -> Result<String, String> {
+    check_interface(name).map(|()| name.to_owned())
+}
+
+/// A destination; no range, not even one that is just a prefix.
+fn address(text: &str) -> Result<Prefix, InvalidPrefix> {
+    let prefix = text.parse()?;
+    if text.contains('-') { Err(InvalidPrefix::NotOne(text.to_owned())) } else { Ok(prefix) }
 }
 
 fn interface_path(name: &str, wrong: &mut Wrong) -> String {

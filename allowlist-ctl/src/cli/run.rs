@@ -2,16 +2,22 @@
 
 use std::io;
 
+use jiff::Timestamp;
+
 use super::{
     args::{Args, Shell},
     client::{Client, Reply},
     console::{Console, clean},
     error::Error,
     exit::Exit,
+    follow::follow,
     render,
     request::{Change, Meaning, Request},
 };
-use crate::api::{Changed, ErrorCode, Listing, Problem, Status};
+use crate::api::{Changed, Drops, ErrorCode, Listing, Problem, Status};
+
+/// Lines of drops that are shown unless somebody says otherwise.
+const DROPS_SHOWN: u32 = 50;
 
 /// Does what was typed; errors are told on the way.
 pub(super) fn run(args: &Args, console: &mut Console<'_>) -> Exit {
@@ -53,6 +59,20 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             }
             let listing: Listing = reply.document()?;
             Ok(render::list(&listing, console.stdout, console.paint)?)
+        }
+        Meaning::Drops(limit) => {
+            // A document for machines has everything, a table as much as somebody may want to read.
+            let limit = if args.json { limit } else { limit.or(Some(DROPS_SHOWN)) };
+            let query = limit.map(|limit| format!("?limit={limit}")).unwrap_or_default();
+            let reply = client.send(&Request::get(format!("/v1/drops{query}")))?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let drops: Drops = reply.document()?;
+            Ok(render::drops(&drops, Timestamp::now(), console.stdout, console.paint)?)
+        }
+        Meaning::Follow => {
+            follow(client.send(&Request::get("/v1/drops/follow"))?, args.json, console)
         }
         Meaning::Change(mut change) => {
             let reply = send_change(&client, &mut change, console)?;

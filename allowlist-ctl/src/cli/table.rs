@@ -55,18 +55,36 @@ impl Cell {
 pub(super) struct Table {
     heading: Vec<Cell>,
     rows: Vec<Vec<Cell>>,
+    /// Lines under rows, by the row's index.
+    notes: Vec<(usize, String)>,
 }
 
 impl Table {
-    /// A table with these columns.
+    /// A table with these columns; a title may have several lines.
     pub(super) fn new<'a>(columns: impl IntoIterator<Item = &'a str>) -> Self {
-        let heading = columns.into_iter().map(|title| Cell::text(title).style(Style::Heading));
-        Self { heading: heading.collect(), rows: Vec::new() }
+        let title = |title: &str| Cell::lines(title.split('\n').map(str::to_owned));
+        let heading = columns.into_iter().map(|text| title(text).style(Style::Heading));
+        Self { heading: heading.collect(), rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Whether it fits a terminal without a line being broken.
+    pub(super) fn fits(&self) -> bool {
+        let mut columns = Columns::of(&self.heading);
+        self.rows.iter().for_each(|row| columns.fit(row));
+        let gaps = columns.widths.len().saturating_sub(1) * GAP;
+        columns.widths.iter().sum::<usize>() + gaps <= WIDTH
     }
 
     /// Adds a row, a cell a column.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
+    }
+
+    /// Adds a line under the last row, from the second column on; it makes no column wider.
+    pub(super) fn note(&mut self, text: &str) {
+        if let Some(row) = self.rows.len().checked_sub(1) {
+            self.notes.push((row, clean(text).into_owned()));
+        }
     }
 
     /// Writes the table.
@@ -76,8 +94,14 @@ impl Table {
     pub(super) fn write(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
         let mut columns = Columns::of(&self.heading);
         self.rows.iter().for_each(|row| columns.fit(row));
-        for row in std::iter::once(&self.heading).chain(&self.rows) {
+        let indent = columns.widths.first().map_or(0, |width| width + GAP);
+        columns.write(&self.heading, out, paint)?;
+        let mut notes = self.notes.iter().peekable();
+        for (index, row) in self.rows.iter().enumerate() {
             columns.write(row, out, paint)?;
+            while let Some((_, note)) = notes.next_if(|(row, _)| *row == index) {
+                writeln!(out, "{:indent$}{note}", "")?;
+            }
         }
         Ok(())
     }
@@ -189,6 +213,27 @@ A          NUMBER  LAST
 one             7  x
 three
 e\\u{1b}  12345678
+";
+        assert_eq!(written(|out| table.write(out, Paint::OFF)), expected);
+    }
+
+    #[test]
+    fn a_note_stands_under_its_row_and_widens_nothing() {
+        let mut table = Table::new(["A", "B\nC"]);
+        table.note("without a row");
+        for name in ["one", "two"] {
+            table.row([Cell::text(name), Cell::number(7)]);
+            table.note("longer than its column\x1b");
+        }
+        table.note("another");
+        let expected = "\
+A    B
+     C
+one  7
+     longer than its column\\u{1b}
+two  7
+     longer than its column\\u{1b}
+     another
 ";
         assert_eq!(written(|out| table.write(out, Paint::OFF)), expected);
     }

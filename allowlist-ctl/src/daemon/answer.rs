@@ -48,8 +48,16 @@ fn json(status: StatusCode, mut body: Vec<u8>) -> Response {
 /// # Errors
 /// [`ErrorCode::Invalid`], with what is wrong.
 pub(super) fn options(uri: &Uri) -> Result<ChangeOptions, Problem> {
+    query(uri)
+}
+
+/// A request's query.
+///
+/// # Errors
+/// [`ErrorCode::Invalid`], with what is wrong.
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     axum::extract::Query::try_from_uri(uri)
-        .map(|axum::extract::Query(options)| options)
+        .map(|axum::extract::Query(query)| query)
         .map_err(|error| Problem::new(ErrorCode::Invalid, error.body_text()))
 }
 

@@ -36,6 +36,20 @@ pub(super) struct InterfaceConfig {
     /// How the filter runs on it.
     #[serde(default)]
     pub(super) mode: Option<XdpMode>,
+    /// What becomes of fragments after the first.
+    #[serde(default)]
+    pub(super) fragments: Fragments,
+}
+
+/// What becomes of fragments after the first, which have no port.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Fragments {
+    /// They pass: without the first fragment nothing is reassembled.
+    #[default]
+    Pass,
+    /// They pass only from sources that some service of the interface admits.
+    Strict,
 }
 
 /// The socket as it is written.
@@ -116,7 +130,11 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
     let mut interfaces = file.interface;
     for name in &args.interfaces {
         if interfaces.iter().all(|known| known.name != *name) {
-            interfaces.push(InterfaceConfig { name: name.clone(), mode: None });
+            interfaces.push(InterfaceConfig {
+                name: name.clone(),
+                mode: None,
+                fragments: Fragments::Pass,
+            });
         }
     }
     for interface in &interfaces {

@@ -13,6 +13,7 @@ pub(super) fn describe(change: &Change, outcome: &Outcome) -> String {
     let tally = outcome.tally;
     match change {
         Change::Protect { .. } => format!("protect {name}"),
+        Change::SetMode { mode, .. } => format!("mode of {name}: {mode:?}").to_lowercase(),
         Change::Unprotect { .. } => format!("unprotect {name}: {} entries removed", tally.removed),
         Change::Add { .. } | Change::Remove { .. } | Change::Replace { .. } => format!(
             "entries of {name}: {} added, {} updated, {} removed",
@@ -32,7 +33,7 @@ pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {
         Refusal::NoPorts(_) => (ErrorCode::Invalid, "name its ports, such as tcp/6379"),
         Refusal::PortTaken { .. } => (
             ErrorCode::Conflict,
-            "a port belongs to one service: leave it out, or limit the services to different interfaces",
+            "a port belongs to one service: leave it out, or limit the services to different interfaces or addresses",
         ),
         Refusal::TooManyServices(_) => {
             (ErrorCode::Conflict, "a service can have many ports: put some together")

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{error, info, warn};
 
-use super::config::InterfaceConfig;
+use super::config::{Fragments, InterfaceConfig};
 use crate::{
     api::{InterfaceState, InterfaceStatus},
     kernel::{AttachError, Interface, Kernel, XdpMode, interfaces},
@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     modes: BTreeMap<String, XdpMode>,
     default_mode: XdpMode,
     detached: BTreeSet<String>,
+    /// Interfaces on which later fragments pass only from sources that some service admits.
+    strict: BTreeSet<String>,
     /// Why an interface is not attached, said once for each reason.
     reasons: BTreeMap<String, (InterfaceState, String)>,
 }
@@ -39,7 +41,9 @@ impl Wanted {
                 detached.insert(name);
             }
         }
-        Self { modes, default_mode, detached, reasons: BTreeMap::new() }
+        let strict = configured.iter().filter(|interface| interface.fragments == Fragments::Strict);
+        let strict = strict.map(|interface| interface.name.clone()).collect();
+        Self { modes, default_mode, detached, strict, reasons: BTreeMap::new() }
     }
 
     /// Attaches every wanted interface that is there and not attached; the errors of those that are there and
@@ -114,7 +118,7 @@ impl Wanted {
         mode: XdpMode,
     ) -> Result<(), AttachError> {
         let name = &interface.name;
-        match kernel.attach(interface, mode) {
+        match kernel.attach(interface, mode, self.strict.contains(name)) {
             Ok(attached) => {
                 self.reasons.remove(name);
                 match &attached.generic {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::status::state;
 use crate::{
     api::{EntryView, ServiceState},
+    kernel::Hits,
     policy::{Entries, Entry, EntryKey, Name, Policy, Service},
 };
 
@@ -24,18 +25,19 @@ struct Head<'a> {
 }
 
 /// [`crate::api::Listing`] of some lists of a policy.
-pub(super) fn stream(policy: &Policy, names: Vec<Name>) -> Body {
+pub(super) fn stream(policy: &Policy, names: Vec<Name>, hits: &Arc<Hits>) -> Body {
+    let hits = Arc::clone(hits);
     let revision = policy.revision;
     let services: Vec<(Name, Arc<Service>)> = names
         .into_iter()
         .filter_map(|name| policy.services.get(&name).cloned().map(|service| (name, service)))
         .collect();
-    let lists = services.into_iter().enumerate().flat_map(|(index, (name, service))| {
+    let lists = services.into_iter().enumerate().flat_map(move |(index, (name, service))| {
         let separator = if index == 0 { "" } else { "," };
         let head = to_json(&Head { name: &name, state: state(&service) });
         let open = head.strip_suffix('}').unwrap_or(&head).to_owned();
         std::iter::once(format!("{separator}{open},\"entries\":["))
-            .chain(chunks(&service.entries))
+            .chain(chunks(&service.entries, Arc::clone(&hits)))
             .chain(std::iter::once("]}".to_owned()))
     });
     let all = std::iter::once(format!("{{\"revision\":{revision},\"lists\":["))
@@ -46,7 +48,7 @@ pub(super) fn stream(policy: &Policy, names: Vec<Name>) -> Body {
 }
 
 /// The entries of a list as pieces of a JSON array.
-fn chunks(entries: &Entries) -> impl Iterator<Item = String> + use<> {
+fn chunks(entries: &Entries, hits: Arc<Hits>) -> impl Iterator<Item = String> + use<> {
     let mut entries = entries.clone().into_iter();
     let mut first = true;
     std::iter::from_fn(move || {
@@ -57,7 +59,7 @@ fn chunks(entries: &Entries) -> impl Iterator<Item = String> + use<> {
             }
             // Writing to memory does not fail.
             let _: io::Result<()> =
-                serde_json::to_writer(&mut text, &view(&key, &entry)).map_err(Into::into);
+                serde_json::to_writer(&mut text, &view(&key, &entry, &hits)).map_err(Into::into);
         }
         if text.is_empty() { None } else { String::from_utf8(text).ok() }
     })
@@ -67,7 +69,7 @@ fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn view(key: &EntryKey, entry: &Entry) -> EntryView {
+fn view(key: &EntryKey, entry: &Entry, hits: &Hits) -> EntryView {
     EntryView {
         id: entry.id,
         prefix: key.prefix,
@@ -76,5 +78,6 @@ fn view(key: &EntryKey, entry: &Entry) -> EntryView {
         added_by: entry.added_by.as_ref().clone(),
         added_at: entry.added_at,
         expires_at: entry.expires_at,
+        last_hit: hits.last(entry.id, entry.added_at),
     }
 }

@@ -9,6 +9,7 @@ mod ask;
 mod caller;
 mod config;
 mod connections;
+mod drops;
 mod entries;
 mod explain;
 mod interfaces;
@@ -78,12 +79,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     pins.prepare()?;
     let _pin_lock = lock_pins(&pins)?;
     let socket = socket::bind(&settings.socket)?;
-    let kernel = Kernel::load(pins, &policy)?;
+    let mut kernel = Kernel::load(pins, &policy)?;
+    let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared));
     let (desk, mut stopped) = owner.start()?;
     let (listener, socket_file) = socket.open()?;
+    if let Some(events) = events {
+        drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;
+    }
     info!(socket = %settings.socket.path.display(), "ready");
     let router = routes::router(desk.clone(), shared);
     let end = async {

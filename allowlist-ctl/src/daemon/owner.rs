@@ -134,6 +134,10 @@ impl Owner {
         if let (None, Some(error)) = (self.kernel.attached().next(), errors.into_iter().next()) {
             return Err(error.into());
         }
+        if let Err(error) = self.kernel.settle() {
+            warn!("cannot keep the pins of this program alone: {error}");
+        }
+        self.shared.set_hits(self.kernel.hits());
         self.tell_interfaces();
         let (desk, tasks) = mpsc::channel();
         let (end, stopped) = oneshot::channel();
@@ -274,6 +278,7 @@ impl Owner {
             return Err(explain_store(&failed));
         }
         self.policy = next.clone();
+        self.shared.set_hits(self.kernel.hits());
         self.shared.set_policy(next.clone());
         Ok(())
     }
@@ -383,6 +388,7 @@ impl Owner {
                 ),
             }
         }
+        self.shared.drops.end();
         self.stopped = true;
         Ok(())
     }

@@ -10,10 +10,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use serde::Deserialize;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    answer::{Answer, body, options, read_json},
+    answer::{Answer, body, options, query, read_json},
     caller::{Caller, Role},
     config::check_interface_name,
     entries, listing,
@@ -23,8 +24,8 @@ use super::{
 };
 use crate::{
     api::{
-        AttachSettings, Changed, EntrySpecs, ErrorCode, MAX_BODY, MAX_LIST_BODY, Problem,
-        ServiceSettings, Shutdown,
+        AttachSettings, Changed, EntrySpecs, ErrorCode, MAX_BODY, MAX_LIST_BODY, ModeSetting,
+        Problem, ServiceSettings, Shutdown,
     },
     policy::{
         Name,
@@ -53,6 +54,9 @@ pub(super) fn router(desk: Desk, shared: Arc<Shared>) -> Router {
         .route("/v1/lists/{name}/add", post(add))
         .route("/v1/lists/{name}/remove", post(remove))
         .route("/v1/services/{name}", put(protect).delete(unprotect))
+        .route("/v1/services/{name}/mode", put(set_mode))
+        .route("/v1/drops", get(show_drops))
+        .route("/v1/drops/follow", get(follow_drops))
         .route("/v1/interfaces/{name}", put(attach).delete(detach))
         .route("/v1/shutdown", post(shutdown))
         .fallback(no_route)
@@ -106,7 +110,7 @@ async fn list_all(State(office): State<Office>, request: Request) -> Result<Resp
     caller(&request, Role::Viewer)?;
     let policy = office.shared.policy();
     let names = policy.services.keys().cloned().collect();
-    Ok(listing(listing::stream(&policy, names)))
+    Ok(listing(listing::stream(&policy, names, &office.shared.hits())))
 }
 
 async fn list_one(
@@ -121,7 +125,7 @@ async fn list_one(
         return Err(Problem::new(ErrorCode::NotFound, format!("there is no service '{list}'"))
             .hint("`allowlist-ctl status` shows the services"));
     }
-    Ok(listing(listing::stream(&policy, vec![list])))
+    Ok(listing(listing::stream(&policy, vec![list], &office.shared.hits())))
 }
 
 /// Hands a change in, once the role is checked and the body read.
@@ -153,12 +157,46 @@ async fn protect(
         let settings = Settings {
             ports: settings.ports.into_iter().collect(),
             interfaces: interfaces.map(Iterator::collect).transpose()?,
+            addresses: settings.addresses.map(|prefixes| prefixes.into_iter().collect()),
             mode: settings.mode,
+            action: settings.action,
             when_empty: settings.when_empty,
         };
         Ok(Change::Protect { name, settings })
     })
     .await
+}
+
+async fn set_mode(
+    State(office): State<Office>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&service)?;
+    make(&office, request, MAX_BODY, move |body| {
+        let ModeSetting { mode } = read_json(body)?;
+        Ok(Change::SetMode { name, mode })
+    })
+    .await
+}
+
+/// The query of a request for drops.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DropsQuery {
+    limit: Option<usize>,
+}
+
+async fn show_drops(State(office): State<Office>, request: Request) -> Answered<crate::api::Drops> {
+    caller(&request, Role::Viewer)?;
+    let query: DropsQuery = query(request.uri())?;
+    Ok(Answer(office.shared.drops.recent(query.limit.unwrap_or(usize::MAX))))
+}
+
+async fn follow_drops(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
+    caller(&request, Role::Viewer)?;
+    let stream = office.shared.drops.follow();
+    Ok(([(header::CONTENT_TYPE, "text/event-stream")], stream).into_response())
 }
 
 async fn unprotect(

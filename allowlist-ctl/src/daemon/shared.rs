@@ -7,12 +7,19 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{api::InterfaceStatus, kernel::Counters, policy::Policy};
+use super::drops::DropLog;
+use crate::{
+    api::InterfaceStatus,
+    kernel::{Counters, Hits},
+    policy::Policy,
+};
 
 /// The last state that is in force and on disk.
 pub(super) struct Shared {
     policy: RwLock<Policy>,
     interfaces: RwLock<Vec<InterfaceStatus>>,
+    hits: RwLock<Arc<Hits>>,
+    pub(super) drops: DropLog,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
     pub(super) store: String,
@@ -23,6 +30,8 @@ impl Shared {
         Self {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
+            hits: RwLock::default(),
+            drops: DropLog::new(),
             counters,
             started_at: Timestamp::now(),
             store: store.display().to_string(),
@@ -36,6 +45,14 @@ impl Shared {
 
     pub(super) fn set_policy(&self, policy: Policy) {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    pub(super) fn hits(&self) -> Arc<Hits> {
+        Arc::clone(&self.hits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_hits(&self, hits: Arc<Hits>) {
+        *self.hits.write().unwrap_or_else(PoisonError::into_inner) = hits;
     }
 
     pub(super) fn interfaces(&self) -> Vec<InterfaceStatus> {

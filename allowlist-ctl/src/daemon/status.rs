@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use allowlist_common::{
     abi::{Judged, Unmatched},
-    parse::{Unjudged, Unreadable},
+    parse::Aside,
 };
 
 use super::shared::Shared;
@@ -13,7 +13,7 @@ use crate::{
         ErrorCode, InterfaceState, InterfaceStatus, Problem, ServiceState, ServiceStatus, Status,
         Traffic,
     },
-    kernel::{Totals, unmatched_kinds},
+    kernel::Totals,
     policy::{Name, Policy, Service, service::Mode},
     version,
 };
@@ -55,6 +55,8 @@ fn service_status(
         ports: service.ports.iter().copied().collect(),
         interfaces: service.interfaces.iter().cloned().collect(),
         mode: service.mode,
+        action: service.action,
+        addresses: service.addresses.iter().copied().collect(),
         when_empty: service.when_empty,
         state: state(service),
         entries: service.entries.len(),
@@ -62,6 +64,8 @@ fn service_status(
         admitted_open: count(Judged::AdmittedOpen)?,
         denied: count(Judged::Denied)?,
         would_deny: count(Judged::WouldDeny)?,
+        reject_sent: count(Judged::RejectSent)?,
+        reject_limited: count(Judged::RejectLimited)?,
     })
 }
 
@@ -72,9 +76,9 @@ pub(super) fn state(service: &Service) -> ServiceState {
 
 fn unmatched(shared: &Shared) -> Result<BTreeMap<String, Traffic>, Problem> {
     let mut counts = BTreeMap::new();
-    for kind in unmatched_kinds() {
+    for (name, kind) in unmatched_kinds() {
         let count = shared.counters.unmatched(kind).map_err(unreadable_counters)?;
-        counts.insert(unmatched_name(kind), traffic(count));
+        counts.insert(name, traffic(count));
     }
     Ok(counts)
 }
@@ -87,25 +91,34 @@ fn unreadable_counters(error: impl std::fmt::Display) -> Problem {
     Problem::new(ErrorCode::Failed, format!("cannot read the counters: {error}"))
 }
 
-fn unmatched_name(kind: Unmatched) -> String {
-    match kind {
-        Unmatched::NoService => "no_service".into(),
-        Unmatched::Unjudged(Unjudged::NotIp) => "not_ip".into(),
-        Unmatched::Unjudged(Unjudged::OtherProtocol) => "other_protocol".into(),
-        Unmatched::Unjudged(Unjudged::LaterFragment) => "later_fragment".into(),
-        Unmatched::UnreadablePassed(kind) => format!("{}_passed", unreadable_name(kind)),
-        Unmatched::UnreadableDropped(kind) => format!("{}_dropped", unreadable_name(kind)),
-    }
+/// Every kind of packet that belongs to no service, with its name.
+fn unmatched_kinds() -> impl Iterator<Item = (String, Unmatched)> {
+    let asides = Aside::ALL.into_iter().flat_map(|aside| {
+        let name = aside_name(aside);
+        if aside.is_unreadable() {
+            vec![
+                (format!("{name}_passed"), Unmatched::passed(aside)),
+                (format!("{name}_dropped"), Unmatched::dropped(aside)),
+            ]
+        } else {
+            vec![(name.to_owned(), Unmatched::passed(aside))]
+        }
+    });
+    std::iter::once(("no_service".to_owned(), Unmatched::NO_SERVICE)).chain(asides)
 }
 
-const fn unreadable_name(kind: Unreadable) -> &'static str {
-    match kind {
-        Unreadable::FrameCutOff => "frame_cut_off",
-        Unreadable::TooManyTags => "too_many_tags",
-        Unreadable::BadIpHeader => "bad_ip_header",
-        Unreadable::ExtensionCutOff => "extension_cut_off",
-        Unreadable::TooManyExtensions => "too_many_extensions",
-        Unreadable::PortsCutOff => "ports_cut_off",
+const fn aside_name(aside: Aside) -> &'static str {
+    match aside {
+        Aside::NotIp => "not_ip",
+        Aside::OtherProtocol => "other_protocol",
+        Aside::LaterFragment => "later_fragment",
+        Aside::FrameCutOff => "frame_cut_off",
+        Aside::TooManyTags => "too_many_tags",
+        Aside::BadIpHeader => "bad_ip_header",
+        Aside::ExtensionCutOff => "extension_cut_off",
+        Aside::TooManyExtensions => "too_many_extensions",
+        Aside::PortsCutOff => "ports_cut_off",
+        Aside::FragmentRefused => "fragment_refused",
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use allowlist_common::{
-    abi::{Counter, Judged, Unmatched},
-    parse::{Unjudged, Unreadable},
-};
+use allowlist_common::abi::{Counter, Judged, Unmatched};
 use aya::{
     Pod,
     maps::{Map, MapData, MapError, PerCpuArray, PerCpuValues},
@@ -69,13 +66,4 @@ fn sum(map: &PerCpuArray<MapData, Raw>, index: u32) -> Result<Totals, MapError> 
         packets: sum.packets.wrapping_add(cpu.packets),
         bytes: sum.bytes.wrapping_add(cpu.bytes),
     }))
-}
-
-/// Every kind of packet that belongs to no service.
-pub fn unmatched_kinds() -> impl Iterator<Item = Unmatched> {
-    let unjudged = [Unjudged::NotIp, Unjudged::OtherProtocol, Unjudged::LaterFragment];
-    std::iter::once(Unmatched::NoService)
-        .chain(unjudged.map(Unmatched::Unjudged))
-        .chain(Unreadable::ALL.map(Unmatched::UnreadablePassed))
-        .chain(Unreadable::ALL.map(Unmatched::UnreadableDropped))
 }

@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use allowlist_common::abi::Node;
+use allowlist_common::abi::{NEVER, Node};
 use aya::maps::lpm_trie::Key;
 use ipnet::IpNet;
 
-use crate::policy::{Entries, Prefix, entry::BootClock};
+use crate::policy::{Entries, Prefix, entry::BootClock, table::Selection};
 
 /// What a prefix said, and what it is to say.
 pub(super) struct Edit {
@@ -101,14 +101,39 @@ pub(super) fn nodes_v6<'a>(
     })
 }
 
+/// The IPv4 prefixes of a selection, with the numbers of their services.
+pub(super) fn selection_v4(selection: &Selection) -> impl Iterator<Item = (Key<[u8; 4]>, Node)> {
+    selection.iter().filter_map(|(prefix, number)| match (*prefix).into() {
+        FamilyKey::V4(key) => Some((key, selected(*prefix, *number))),
+        FamilyKey::V6(_) => None,
+    })
+}
+
+/// The IPv6 prefixes of a selection, with the numbers of their services.
+pub(super) fn selection_v6(selection: &Selection) -> impl Iterator<Item = (Key<[u8; 16]>, Node)> {
+    selection.iter().filter_map(|(prefix, number)| match (*prefix).into() {
+        FamilyKey::V6(key) => Some((key, selected(*prefix, *number))),
+        FamilyKey::V4(_) => None,
+    })
+}
+
+fn selected(prefix: Prefix, number: u16) -> Node {
+    Node {
+        allow: number.into(),
+        allow_until: NEVER,
+        prefix_len: prefix.bits().into(),
+        ..Node::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
     use allowlist_common::{
         abi::{BootSeconds, Judged, PolicyTable, PortRow, ServiceRow},
-        decide::{Sources, Verdict, decide},
-        parse::{Address, Flow, Parsed, Protocol},
+        decide::{Sources, decide},
+        parse::{Flow, Protocol},
     };
     use jiff::Timestamp;
     use proptest::{collection::vec, prelude::*};
@@ -146,10 +171,9 @@ mod tests {
     }
 
     fn admits(trie: &Scanned, table: &PolicyTable, source: [u8; 4]) -> bool {
-        let source = Address::V4(source);
-        let flow = Flow { source, protocol: Protocol::Tcp, port: PORT };
-        let verdict = decide(table, trie, 1, Ok(Parsed::Flow(flow)));
-        matches!(verdict, Verdict::Service { judged: Judged::Admitted, .. })
+        let mut flow = Flow { port: PORT, ..Flow::EMPTY };
+        flow.source[..4].copy_from_slice(&source);
+        decide(table, trie, 1, Ok(()), &flow).judged == Judged::Admitted
     }
 
     fn table() -> Box<PolicyTable> {

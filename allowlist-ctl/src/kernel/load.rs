@@ -5,30 +5,32 @@ use std::io;
 use allowlist_common::abi::maps;
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Map, MapError},
+    maps::{Map, MapError, ProgramArray},
     programs::{ProgramError, Xdp},
 };
 use aya_log::EbpfLogger;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use tracing::{Level, debug, enabled};
 
-use super::{Counters, Pins, error::LoadError, retry::os_error};
+use super::{Counters, Events, Pins, error::LoadError, retry::os_error};
 
 /// The program, compiled by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
 
-/// The program with and without support for packets in several buffers; the first that loads is taken.
-const PROGRAMS: [&str; 2] = ["allowlist_frags", "allowlist"];
+/// The judging program and the one that follows a denial, with and without support for packets in several buffers;
+/// the first pair that loads is taken.
+const PROGRAMS: [[&str; 2]; 2] =
+    [["allowlist_frags", "aftermath_frags"], ["allowlist", "aftermath"]];
 
 /// A loaded program and its maps.
 pub(super) struct Loaded {
     ebpf: Ebpf,
-    name: &'static str,
+    names: [&'static str; 2],
 }
 
 impl Loaded {
     pub(super) fn program(&mut self) -> Result<&mut Xdp, ProgramError> {
-        let program = self.ebpf.program_mut(self.name).ok_or(ProgramError::NotLoaded)?;
+        let program = self.ebpf.program_mut(self.names[0]).ok_or(ProgramError::NotLoaded)?;
         program.try_into()
     }
 
@@ -36,6 +38,30 @@ impl Loaded {
     pub(super) fn take_map(&mut self, name: &str) -> Result<Map, LoadError> {
         let map = self.ebpf.take_map(name);
         map.ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+    }
+
+    /// Puts the program that follows a denial where the judging one finds it, and pins that place.
+    pub(super) fn join_programs(&mut self, pins: &Pins) -> Result<(), LoadError> {
+        let mut array = ProgramArray::try_from(self.take_map(maps::AFTERMATH)?)?;
+        let other = |error: &dyn std::error::Error| LoadError::Other(chain(error));
+        let program = self.ebpf.program(self.names[1]);
+        let program: &Xdp = program
+            .ok_or_else(|| {
+                LoadError::Other(format!("the object has no program {}", self.names[1]))
+            })?
+            .try_into()
+            .map_err(|error: ProgramError| other(&error))?;
+        array.set(0, program.fd().map_err(|error| other(&error))?, 0)?;
+        let path = pins.aftermath(true);
+        // One that a start left behind that came no further.
+        let _ = std::fs::remove_file(&path);
+        array.pin(&path).map_err(|source| LoadError::Pin { path, source: source.into() })
+    }
+
+    pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {
+        let ring = self.take_map(maps::EVENTS)?;
+        let budget = self.take_map(maps::EVENT_BUDGET)?;
+        Ok(Events::new(ring, budget, self.take_map(maps::EVENTS_LOST)?)?)
     }
 
     pub(super) fn take_counters(&mut self) -> Result<Counters, LoadError> {
@@ -61,38 +87,36 @@ pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
         loader.map_pin_path(name, pins.counters(name, entries)?);
     }
     let mut ebpf = loader.load(OBJECT).map_err(explain)?;
-    let name = load_first(&mut ebpf)?;
+    let names = load_first(&mut ebpf)?;
     if log_level > 0 {
         forward_log(&mut ebpf);
     }
-    Ok(Loaded { ebpf, name })
+    Ok(Loaded { ebpf, names })
 }
 
-fn load_first(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
+fn load_first(ebpf: &mut Ebpf) -> Result<[&'static str; 2], LoadError> {
     let mut refused = None;
-    for name in PROGRAMS {
-        let program = ebpf
-            .program_mut(name)
-            .ok_or_else(|| LoadError::Other(format!("the object has no program {name}")))?;
-        let program: &mut Xdp =
-            program.try_into().map_err(|error: ProgramError| explain(error.into()))?;
-        match program.load() {
-            Ok(()) => {
-                let instructions =
-                    program.info().ok().and_then(|info| info.verified_instruction_count());
-                debug!(program = name, instructions, "loaded");
-                return Ok(name);
-            }
-            Err(error) => {
-                debug!(program = name, "not loaded: {error}");
-                refused = Some(error);
-            }
+    for names in PROGRAMS {
+        match names.iter().try_for_each(|name| load_program(ebpf, name)) {
+            Ok(()) => return Ok(names),
+            Err(error) => refused = Some(error),
         }
     }
     Err(refused.map_or_else(
         || LoadError::Other("the object has no program".into()),
         |error| explain(error.into()),
     ))
+}
+
+fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
+    let program: &mut Xdp = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    if let Err(error) = program.load() {
+        debug!(program = name, "not loaded: {error}");
+        return Err(error);
+    }
+    let instructions = program.info().ok().and_then(|info| info.verified_instruction_count());
+    debug!(program = name, instructions, "loaded");
+    Ok(())
 }
 
 /// Hands what the program logs to the daemon's log, from a thread of its own.

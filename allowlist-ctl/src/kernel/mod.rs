@@ -10,6 +10,9 @@ mod clock;
 mod counters;
 mod edits;
 mod error;
+mod events;
+mod hits;
+mod live_table;
 mod load;
 mod netlink;
 mod pins;
@@ -20,26 +23,33 @@ mod sys;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    fs, io,
     sync::Arc,
 };
 
 pub use self::{
     attach::{Attached, XdpMode},
     clock::boot_clock,
-    counters::{Counters, Totals, unmatched_kinds},
+    counters::{Counters, Totals},
     error::{AttachError, LoadError, SyncError},
+    events::{Drop, DropReason, Events},
+    hits::Hits,
     netlink::{Interface, interfaces},
     pins::Pins,
 };
-use self::{load::Loaded, sync::Enforced};
-use crate::policy::Policy;
+use allowlist_common::abi::maps;
+
+use self::{hits::HitMaps, load::Loaded, sync::Enforced};
+use crate::policy::{Policy, table::Placement};
 
 /// The loaded program, its maps, and the interfaces it is on.
 pub struct Kernel {
     loaded: Loaded,
     enforced: Enforced,
     counters: Arc<Counters>,
+    hit_maps: HitMaps,
+    hits: Arc<Hits>,
+    events: Option<Events>,
     pins: Pins,
     attached: BTreeMap<String, Attached>,
 }
@@ -53,10 +63,43 @@ impl Kernel {
         pins.prepare()?;
         let mut loaded = load::load(&pins)?;
         let mut enforced = Enforced::new(&mut loaded)?;
+        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?)?;
+        hit_maps.cover(policy.ids.highest(), &pins)?;
         enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
         enforced.tidy();
-        let counters = Arc::new(loaded.take_counters()?);
-        Ok(Self { loaded, enforced, counters, pins, attached: BTreeMap::new() })
+        loaded.join_programs(&pins)?;
+        Ok(Self {
+            counters: Arc::new(loaded.take_counters()?),
+            events: Some(loaded.take_events()?),
+            hits: Arc::new(hit_maps.reader(&pins)),
+            hit_maps,
+            loaded,
+            enforced,
+            pins,
+            attached: BTreeMap::new(),
+        })
+    }
+
+    /// Keeps the pins of this program alone, once it has taken over from an earlier one.
+    ///
+    /// # Errors
+    /// What the file system answered.
+    pub fn settle(&self) -> io::Result<()> {
+        match fs::rename(self.pins.aftermath(true), self.pins.aftermath(false)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    /// The reports of dropped packets; they can be taken once.
+    pub fn take_events(&mut self) -> Option<Events> {
+        self.events.take()
+    }
+
+    /// When entries last decided, to be read from anywhere; to be asked for again after a change.
+    #[must_use]
+    pub fn hits(&self) -> Arc<Hits> {
+        Arc::clone(&self.hits)
     }
 
     /// The counters, to be read from anywhere.
@@ -76,6 +119,13 @@ impl Kernel {
         for number in numbers(next).difference(&numbers(self.enforced.policy())) {
             self.counters.reset(*number)?;
         }
+        let pages = self.hits.pages();
+        if let Err(error) = self.hit_maps.cover(next.ids.highest(), &self.pins) {
+            tracing::warn!("some entries will have no last hit: {error}");
+        }
+        if self.hit_maps.pages() > pages {
+            self.hits = Arc::new(self.hit_maps.reader(&self.pins));
+        }
         self.enforced.apply(next)
     }
 
@@ -92,9 +142,11 @@ impl Kernel {
         &mut self,
         interface: &Interface,
         mode: XdpMode,
+        strict: bool,
     ) -> Result<&Attached, AttachError> {
         let mut known = self.enforced.interfaces().clone();
-        known.insert(interface.name.clone(), interface.ifindex);
+        let placement = Placement { ifindex: interface.ifindex, strict };
+        known.insert(interface.name.clone(), placement);
         self.enforced.set_interfaces(known)?;
         let program =
             self.loaded.program().map_err(|_| AttachError::NoLink(interface.name.clone()))?;

@@ -68,6 +68,17 @@ impl Pins {
         Ok(path)
     }
 
+    /// Where a page of last hits is pinned.
+    pub(super) fn hits(&self, index: u32) -> PathBuf {
+        self.maps().join(format!("HITS_{index}"))
+    }
+
+    /// Where the array with the program that follows a denial is pinned. The kernel empties such an array when the
+    /// last descriptor and pin of it are gone, and the daemon's descriptors end with the daemon.
+    pub(super) fn aftermath(&self, is_new: bool) -> PathBuf {
+        self.maps().join(if is_new { "AFTERMATH_NEW" } else { "AFTERMATH" })
+    }
+
     /// Indices of the interfaces whose links are pinned.
     ///
     /// # Errors

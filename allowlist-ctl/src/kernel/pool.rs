@@ -91,7 +91,7 @@ impl<A: Pod> Pool<A> {
         self.retired.push(installed.slot);
     }
 
-    /// Frees the memory of retired tries and makes a spare one; each takes an RCU grace period.
+    /// Makes a spare trie, and frees the memory of retired ones; each takes an RCU grace period.
     pub(super) fn tidy(&mut self) {
         self.free_retired();
         if self.spare.is_none() {
@@ -101,6 +101,14 @@ impl<A: Pod> Pool<A> {
     }
 
     fn free_retired(&mut self) {
+        if self.retired.is_empty() {
+            return;
+        }
+        // A program that began before the table was changed in place may still be about to look up a retired trie.
+        // The kernel waits for all of them when a map in maps is updated, if only by what was there.
+        if patiently(|| self.slots.set(EMPTY_SLOT, &self.empty, 0)).is_err() {
+            return;
+        }
         for slot in std::mem::take(&mut self.retired) {
             match patiently(|| self.slots.set(slot, &self.empty, 0)) {
                 Ok(()) => {

@@ -8,13 +8,16 @@ use std::{collections::BTreeMap, sync::Arc, thread};
 use allowlist_common::abi::{Node, PolicyTable, maps};
 use aya::{
     Pod,
-    maps::{Array, ArrayOfMaps, MapData, MapError},
+    maps::{ArrayOfMaps, MapData, MapError},
 };
 
 use super::{
     clock::boot_clock,
-    edits::{FamilyKey, changed_families, few_edits, nodes_v4, nodes_v6},
+    edits::{
+        FamilyKey, changed_families, few_edits, nodes_v4, nodes_v6, selection_v4, selection_v6,
+    },
     error::{LoadError, SyncError},
+    live_table::LiveTable,
     load::Loaded,
     pool::{EMPTY_SLOT, Installed, Pool},
     retry::patiently,
@@ -22,36 +25,24 @@ use super::{
 use crate::policy::{
     Policy, Service,
     entry::BootClock,
-    table::{self, TrieSlots},
+    table::{self, Placement, Selection, Surroundings, TrieSlots},
 };
 
 /// Up to so many entries are changed in place.
 const IN_PLACE: usize = 1024;
 
-/// [`PolicyTable`] as aya wants it.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct RawTable(PolicyTable);
-
-// SAFETY: integers without padding, for which every bit pattern is a value.
-unsafe impl Pod for RawTable {}
-
-impl RawTable {
-    fn of(table: &PolicyTable) -> &Self {
-        // SAFETY: `RawTable` is transparent over `PolicyTable`.
-        unsafe { &*std::ptr::from_ref(table).cast() }
-    }
-}
+type Root = ArrayOfMaps<MapData, MapData>;
 
 /// The maps, and the policy that they enforce.
 pub(super) struct Enforced {
-    root: ArrayOfMaps<MapData, Array<MapData, RawTable>>,
+    root: Root,
     v4: Pool<[u8; 4]>,
     v6: Pool<[u8; 16]>,
     policy: Policy,
-    interfaces: BTreeMap<String, u32>,
+    interfaces: BTreeMap<String, Placement>,
     tries: BTreeMap<u16, Tries>,
-    table: Box<PolicyTable>,
+    selections: BTreeMap<Selection, Tries>,
+    live: LiveTable,
 }
 
 /// The tries of a service; none where it has no entries of the family.
@@ -117,17 +108,19 @@ impl Enforced {
     /// # Errors
     /// [`LoadError`].
     pub(super) fn new(loaded: &mut Loaded) -> Result<Self, LoadError> {
-        let mut enforced = Self {
-            root: loaded.take_map(maps::ROOT)?.try_into()?,
+        let mut root: Root = loaded.take_map(maps::ROOT)?.try_into()?;
+        let live = LiveTable::new(Box::new(PolicyTable::EMPTY))?;
+        patiently(|| root.set(0, &live.map, 0))?;
+        Ok(Self {
+            root,
             v4: Pool::new(loaded.take_map(maps::TRIES_V4)?)?,
             v6: Pool::new(loaded.take_map(maps::TRIES_V6)?)?,
             policy: Policy::default(),
             interfaces: BTreeMap::new(),
             tries: BTreeMap::new(),
-            table: Box::new(PolicyTable::EMPTY),
-        };
-        enforced.publish(Box::new(PolicyTable::EMPTY))?;
-        Ok(enforced)
+            selections: BTreeMap::new(),
+            live,
+        })
     }
 
     /// The policy in force.
@@ -141,51 +134,94 @@ impl Enforced {
     /// [`SyncError`]; the policy before stays in force.
     pub(super) fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
         let clock = boot_clock();
-        let table = table::compile(next, &self.interfaces, &self.slots())?;
-        if *table != *self.table || !self.change_in_place(next, &clock)? {
+        self.build_selections(next, &self.interfaces.clone())?;
+        let table = table::compile(next, &self.surroundings())?;
+        if *table != *self.live.table() || !self.change_in_place(next, &clock)? {
             self.build_and_swap(next, &clock)?;
         }
         self.policy = next.clone();
         Ok(())
     }
 
-    /// Tells which interfaces there are, by name and index, for services that are limited to some.
+    /// Tells which interfaces there are, for services that are limited to some.
     ///
     /// # Errors
     /// [`SyncError`]; the interfaces are those from before then.
     pub(super) fn set_interfaces(
         &mut self,
-        interfaces: BTreeMap<String, u32>,
+        interfaces: BTreeMap<String, Placement>,
     ) -> Result<(), SyncError> {
-        let table = table::compile(&self.policy, &interfaces, &self.slots())?;
-        if *table != *self.table {
+        self.build_selections(&self.policy.clone(), &interfaces)?;
+        let around = Surroundings { interfaces, ..self.surroundings() };
+        let table = table::compile(&self.policy, &around)?;
+        if *table != *self.live.table() {
             self.publish(table)?;
         }
-        self.interfaces = interfaces;
+        self.interfaces = around.interfaces;
         Ok(())
     }
 
     /// The interfaces that services may be limited to.
-    pub(super) fn interfaces(&self) -> &BTreeMap<String, u32> {
+    pub(super) fn interfaces(&self) -> &BTreeMap<String, Placement> {
         &self.interfaces
     }
 
     /// Frees the tries that changes left behind.
     pub(super) fn tidy(&mut self) {
+        let used = table::selections(&self.policy, &self.interfaces);
+        let unused = self.selections.extract_if(.., |selection, _| !used.contains(selection));
+        for (_, tries) in unused.collect::<Vec<_>>() {
+            self.retire(tries);
+        }
         self.v4.tidy();
         self.v6.tidy();
     }
 
-    fn slots(&self) -> BTreeMap<u16, TrieSlots> {
-        self.tries.iter().map(|(number, tries)| (*number, slots(tries))).collect()
+    fn surroundings(&self) -> Surroundings {
+        let number = |(number, tries): (&u16, &Tries)| (*number, slots(tries));
+        Surroundings {
+            interfaces: self.interfaces.clone(),
+            tries: self.tries.iter().map(number).collect(),
+            selections: self
+                .selections
+                .iter()
+                .map(|(selection, tries)| (selection.clone(), slots(tries)))
+                .collect(),
+        }
     }
 
-    /// Puts a table in force: one pointer in the kernel.
+    /// Builds the tries of destination prefixes that a policy needs and are not there yet.
+    fn build_selections(
+        &mut self,
+        policy: &Policy,
+        interfaces: &BTreeMap<String, Placement>,
+    ) -> Result<(), SyncError> {
+        for selection in table::selections(policy, interfaces) {
+            if self.selections.contains_key(&selection) {
+                continue;
+            }
+            let v4 = self.v4.build(selection_v4(&selection))?;
+            let mut tries = Tries { v4, v6: None };
+            match self.v6.build(selection_v6(&selection)) {
+                Ok(v6) => tries.v6 = v6,
+                Err(error) => {
+                    self.retire(tries);
+                    return Err(error);
+                }
+            }
+            self.selections.insert(selection, tries);
+        }
+        Ok(())
+    }
+
+    /// Puts a table in force: in place where one service's row is all that differs, else by one pointer.
     fn publish(&mut self, table: Box<PolicyTable>) -> Result<(), MapError> {
-        let mut map = Array::<MapData, RawTable>::create(1, 0)?;
-        map.set(0, RawTable::of(&table), 0)?;
-        patiently(|| self.root.set(0, &map, 0))?;
-        self.table = table;
+        if self.live.become_in_place(&table) {
+            return Ok(());
+        }
+        let live = LiveTable::new(table)?;
+        patiently(|| self.root.set(0, &live.map, 0))?;
+        self.live = live;
         Ok(())
     }
 
@@ -221,8 +257,8 @@ impl Enforced {
     fn build_and_swap(&mut self, next: &Policy, clock: &BootClock) -> Result<(), SyncError> {
         let mut built = BTreeMap::new();
         let swapped = self.build_changed(next, clock, &mut built).and_then(|()| {
-            let slots = self.slots_with(&built);
-            Ok(self.publish(table::compile(next, &self.interfaces, &slots)?)?)
+            let around = Surroundings { tries: self.slots_with(&built), ..self.surroundings() };
+            Ok(self.publish(table::compile(next, &around)?)?)
         });
         if swapped.is_err() {
             for Built { v4, v6 } in built.into_values() {
@@ -273,7 +309,7 @@ impl Enforced {
 
     /// The slots as they will be with what was built.
     fn slots_with(&self, built: &BTreeMap<u16, Built>) -> BTreeMap<u16, TrieSlots> {
-        let mut all = self.slots();
+        let mut all = self.surroundings().tries;
         for (number, built) in built {
             let slots = all.entry(*number).or_default();
             if let Family::New(v4) = &built.v4 {

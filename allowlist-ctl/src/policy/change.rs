@@ -1,15 +1,18 @@
 //! Changes: functions from one policy to the next.
 
+mod edit;
+
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use allowlist_common::abi::SERVICES;
 use jiff::Timestamp;
 
+use self::edit::edit;
 use super::{
-    Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Service,
+    Author, EntryKey, Name, Policy, Prefix, Service,
     entry::NewEntry,
     port::Ports,
-    service::{Mode, WhenEmpty},
+    service::{Action, Mode, WhenEmpty},
 };
 
 /// A change that somebody asks for.
@@ -21,6 +24,13 @@ pub enum Change {
         name: Name,
         /// What it is to be.
         settings: Settings,
+    },
+    /// Switch a service.
+    SetMode {
+        /// The service.
+        name: Name,
+        /// Its new mode.
+        mode: Mode,
     },
     /// Remove a service and its entries.
     Unprotect {
@@ -56,6 +66,7 @@ impl Change {
     pub const fn name(&self) -> &Name {
         match self {
             Self::Protect { name, .. }
+            | Self::SetMode { name, .. }
             | Self::Unprotect { name }
             | Self::Add { name, .. }
             | Self::Remove { name, .. }
@@ -71,8 +82,12 @@ pub struct Settings {
     pub ports: BTreeSet<Ports>,
     /// Interfaces it is limited to; an empty set lifts the limit.
     pub interfaces: Option<BTreeSet<String>>,
+    /// Destination addresses it is limited to; an empty set lifts the limit.
+    pub addresses: Option<BTreeSet<Prefix>>,
     /// Its mode.
     pub mode: Option<Mode>,
+    /// How denied packets are dropped.
+    pub action: Option<Action>,
     /// What happens without entries.
     pub when_empty: Option<WhenEmpty>,
 }
@@ -187,6 +202,7 @@ pub fn apply(
         Outcome { policy: policy.clone(), tally: Tally::default(), notes: Vec::new() };
     let changed = match change {
         Change::Protect { name, settings } => protect(&mut outcome.policy, name, settings)?,
+        Change::SetMode { name, mode } => set_mode(&mut outcome.policy, name, *mode)?,
         Change::Unprotect { name } => unprotect(&mut outcome, name)?,
         Change::Add { name, entries } => edit(&mut outcome, name, |edit| {
             for new in entries {
@@ -243,7 +259,11 @@ fn protect(policy: &mut Policy, name: &Name, settings: &Settings) -> Result<bool
     if let Some(interfaces) = &settings.interfaces {
         service.interfaces.clone_from(interfaces);
     }
+    if let Some(addresses) = &settings.addresses {
+        service.addresses.clone_from(addresses);
+    }
     service.mode = settings.mode.unwrap_or(service.mode);
+    service.action = settings.action.unwrap_or(service.action);
     service.when_empty = settings.when_empty.unwrap_or(service.when_empty);
     if before.is_some_and(|before| before.is_configured_as(&service)) {
         return Ok(false);
@@ -254,6 +274,16 @@ fn protect(policy: &mut Policy, name: &Name, settings: &Settings) -> Result<bool
         }
     }
     policy.services.insert(name.clone(), Arc::new(service));
+    Ok(true)
+}
+
+fn set_mode(policy: &mut Policy, name: &Name, mode: Mode) -> Result<bool, Refusal> {
+    let service = policy.services.get_mut(name);
+    let service = service.ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
+    if service.mode == mode {
+        return Ok(false);
+    }
+    *service = Arc::new(Service { mode, ..Service::clone(service) });
     Ok(true)
 }
 
@@ -275,104 +305,6 @@ fn unprotect(outcome: &mut Outcome, name: &Name) -> Result<bool, Refusal> {
     }
     outcome.tally.removed = service.entries.len();
     Ok(true)
-}
-
-/// Edits the entries of one list; whether that changed anything.
-fn edit(
-    outcome: &mut Outcome,
-    name: &Name,
-    change: impl FnOnce(&mut Edit<'_>) -> Result<(), Refusal>,
-) -> Result<bool, Refusal> {
-    let Outcome { policy, tally, notes } = outcome;
-    let Policy { services, ids, .. } = policy;
-    let service = services.get_mut(name).ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
-    let mut edited = Service::clone(service);
-    change(&mut Edit { entries: &mut edited.entries, ids, tally, notes })?;
-    let changed = tally.added + tally.updated + tally.removed > 0;
-    if changed {
-        *service = Arc::new(edited);
-    }
-    Ok(changed)
-}
-
-/// A list under change.
-struct Edit<'a> {
-    entries: &'a mut Entries,
-    ids: &'a mut EntryIds,
-    tally: &'a mut Tally,
-    notes: &'a mut Vec<Note>,
-}
-
-impl Edit<'_> {
-    /// Adds an entry; one that is there gets the new comment, where one is given.
-    fn add(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
-        let Some(entry) = self.entries.get(&new.key) else { return self.put(new, author, now) };
-        let comment = new.comment.clone().or_else(|| entry.comment.clone());
-        let unchanged = comment == entry.comment;
-        self.put(&NewEntry { comment, ..*new }, author, now);
-        self.notes.push(if unchanged { Note::Unchanged(new.key) } else { Note::Updated(new.key) });
-    }
-
-    /// Makes an entry just so, whether it was there or not.
-    fn put(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
-        let Some(entry) = self.entries.get(&new.key) else {
-            let entry = Entry {
-                id: self.ids.take(),
-                comment: new.comment.clone(),
-                added_by: Arc::clone(author),
-                added_at: now,
-                expires_at: None,
-            };
-            self.entries.insert(new.key, entry);
-            self.tally.added += 1;
-            return;
-        };
-        let mut updated = entry.clone();
-        updated.comment.clone_from(&new.comment);
-        if updated == *entry {
-            self.tally.unchanged += 1;
-        } else {
-            self.entries.insert(new.key, updated);
-            self.tally.updated += 1;
-        }
-    }
-
-    fn remove(&mut self, name: &Name, keys: &[EntryKey]) -> Result<(), Refusal> {
-        let keys: BTreeSet<EntryKey> = keys.iter().copied().collect();
-        let missing: Vec<EntryKey> =
-            keys.iter().copied().filter(|key| self.entries.get(key).is_none()).collect();
-        if !missing.is_empty() {
-            return Err(Refusal::NoSuchEntries { name: name.clone(), keys: missing });
-        }
-        for key in &keys {
-            self.drop_entry(key);
-        }
-        Ok(())
-    }
-
-    fn replace(&mut self, entries: &[NewEntry], author: &Arc<Author>, now: Timestamp) {
-        let mut wanted: Vec<EntryKey> = entries.iter().map(|new| new.key).collect();
-        wanted.sort_unstable();
-        let gone: Vec<EntryKey> = self
-            .entries
-            .iter()
-            .map(|(key, _)| *key)
-            .filter(|key| wanted.binary_search(key).is_err())
-            .collect();
-        for key in &gone {
-            self.drop_entry(key);
-        }
-        for new in entries {
-            self.put(new, author, now);
-        }
-    }
-
-    fn drop_entry(&mut self, key: &EntryKey) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.ids.give_back(entry.id);
-            self.tally.removed += 1;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,12 @@ impl EntryIds {
         Self { highest, free }
     }
 
+    /// The greatest id that was ever taken.
+    #[must_use]
+    pub const fn highest(&self) -> u32 {
+        self.highest
+    }
+
     /// Takes an id; never 0.
     pub fn take(&mut self) -> u32 {
         self.free.pop_back().unwrap_or_else(|| {

@@ -6,7 +6,7 @@ use allowlist_common::parse::Protocol;
 use serde::{Deserialize, Serialize};
 
 /// A protocol and a range of ports, both ends included.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Ports {
     /// The protocol.

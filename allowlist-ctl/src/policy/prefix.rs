@@ -77,6 +77,12 @@ impl Prefix {
         self.0.prefix_len()
     }
 
+    /// Whether some address lies in both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.0.contains(&other.0) || other.0.contains(&self.0)
+    }
+
     /// Whether it covers every address of its family.
     #[must_use]
     pub fn is_default(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entries, port::Ports};
+use super::{Entries, Prefix, port::Ports};
 
 /// What a service does with a packet that it denies.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,17 @@ pub enum Mode {
     Monitor,
     /// Does not judge packets at all.
     Off,
+}
+
+/// What becomes of a packet that a service in mode enforce denies.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It vanishes.
+    #[default]
+    Drop,
+    /// It is answered, by a TCP reset or an ICMP error, so that the client knows at once.
+    Reject,
 }
 
 /// What a service without entries does.
@@ -39,8 +50,12 @@ pub struct Service {
     pub ports: BTreeSet<Ports>,
     /// Interfaces it is limited to; none: every attached one.
     pub interfaces: BTreeSet<String>,
+    /// Destination addresses it is limited to; none: every one.
+    pub addresses: BTreeSet<Prefix>,
     /// What happens to denied packets.
     pub mode: Mode,
+    /// How they are dropped.
+    pub action: Action,
     /// What happens without entries.
     pub when_empty: WhenEmpty,
     /// Its entries.
@@ -56,9 +71,14 @@ impl Service {
         !self.entries.is_empty() || self.when_empty == WhenEmpty::Closed
     }
 
-    /// Whether a packet can belong to this service and to the other one.
+    /// The ports of this service and of the other one by which a packet can belong to both.
     #[must_use]
     pub fn shares_a_port_with(&self, other: &Self) -> Option<(Ports, Ports)> {
+        let to_all = self.addresses.is_empty() || other.addresses.is_empty();
+        let apart = |own: &Prefix| other.addresses.iter().all(|its| !own.overlaps(its));
+        if !to_all && self.addresses.iter().all(apart) {
+            return None;
+        }
         let everywhere = self.interfaces.is_empty() || other.interfaces.is_empty();
         if !everywhere && self.interfaces.is_disjoint(&other.interfaces) {
             return None;
@@ -73,7 +93,9 @@ impl Service {
         self.number == other.number
             && self.ports == other.ports
             && self.interfaces == other.interfaces
+            && self.addresses == other.addresses
             && self.mode == other.mode
+            && self.action == other.action
             && self.when_empty == other.when_empty
     }
 }

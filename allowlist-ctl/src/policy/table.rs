@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use allowlist_common::abi::{
     INTERFACES, InterfaceRow, MONITOR, OPEN, PAGE_PORTS, PORT_PAGES, PORT_ROWS, PolicyTable,
-    PortRow, ServiceRow,
+    PortRow, REJECT, SELECT, SELECTORS, STRICT_SERVICES, Selector, ServiceRow,
 };
 use allowlist_common::parse::Protocol;
 
-use super::{Policy, Service, service::Mode};
+use super::{
+    Policy, Prefix, Service,
+    port::Ports,
+    service::{Action, Mode},
+};
 
 /// Why a policy does not fit into a table.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -21,6 +25,16 @@ pub enum TableFull {
     /// Too many different sets of services on interfaces.
     #[error("interfaces have too many different sets of services: at most {PORT_ROWS} have room")]
     Rows,
+    /// Too many different sets of services limited to addresses.
+    #[error(
+        "ports are shared by too many different sets of services with addresses: at most {SELECTORS} have room"
+    )]
+    Selectors,
+    /// Too many services on a strict interface.
+    #[error(
+        "an interface with strict fragments has too many services: at most {STRICT_SERVICES} have room"
+    )]
+    Strict,
     /// Too many different assignments of ports.
     #[error(
         "the ports of the services are spread too widely: use fewer single ports or wider ranges"
@@ -28,7 +42,7 @@ pub enum TableFull {
     Pages,
 }
 
-/// Slots of a service's tries.
+/// Slots of the tries of both families.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct TrieSlots {
     /// Slot in the IPv4 pool.
@@ -37,44 +51,83 @@ pub struct TrieSlots {
     pub v6: u32,
 }
 
-/// Makes the table of a policy, for interfaces with these names and indices.
+/// An interface that services may be limited to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Placement {
+    /// Its index.
+    pub ifindex: u32,
+    /// Whether later fragments pass only from sources that some service admits.
+    pub strict: bool,
+}
+
+/// Services that share a port by destination address: prefixes with the numbers of their services.
+pub type Selection = BTreeMap<Prefix, u16>;
+
+/// What a table is made for besides the policy.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Interfaces by name.
+    pub interfaces: BTreeMap<String, Placement>,
+    /// Tries of the entries of services, by number.
+    pub tries: BTreeMap<u16, TrieSlots>,
+    /// Tries of destination prefixes.
+    pub selections: BTreeMap<Selection, TrieSlots>,
+}
+
+/// Makes the table of a policy.
 ///
 /// # Errors
 /// [`TableFull`] where the policy is larger than a table.
-pub fn compile(
-    policy: &Policy,
-    interfaces: &BTreeMap<String, u32>,
-    tries: &BTreeMap<u16, TrieSlots>,
-) -> Result<Box<PolicyTable>, TableFull> {
-    let mut builder =
-        Builder { table: Box::new(PolicyTable::EMPTY), rows: 0, pages: BTreeMap::new() };
+pub fn compile(policy: &Policy, around: &Surroundings) -> Result<Box<PolicyTable>, TableFull> {
+    let mut builder = Builder::new(around);
     builder.page(&[0; PAGE_PORTS])?;
     for service in policy.services.values() {
-        let slots = tries.get(&service.number).copied().unwrap_or_default();
-        builder.table.services[usize::from(service.number)] = ServiceRow {
-            trie_v4: slots.v4,
-            trie_v6: slots.v6,
-            flags: if service.is_closed() { 0 } else { OPEN }
-                | if service.mode == Mode::Monitor { MONITOR } else { 0 },
-        };
+        let slots = around.tries.get(&service.number).copied().unwrap_or_default();
+        builder.table.services[usize::from(service.number)] =
+            ServiceRow { trie_v4: slots.v4, trie_v6: slots.v6, flags: flags(service) };
     }
-    let mut rows: BTreeMap<BTreeSet<u16>, u32> = BTreeMap::new();
+    let mut rows: BTreeMap<(BTreeSet<u16>, bool), u32> = BTreeMap::new();
     let everywhere = services_on(policy, None);
-    rows.insert(numbers(&everywhere), builder.row(&everywhere)?);
+    rows.insert((numbers(&everywhere), false), builder.row(&everywhere, false)?);
     let mut own: Vec<InterfaceRow> = Vec::new();
-    for (name, ifindex) in interfaces {
+    for (name, Placement { ifindex, strict }) in &around.interfaces {
         let services = services_on(policy, Some(name));
-        let row = match rows.get(&numbers(&services)) {
+        let key = (numbers(&services), *strict);
+        let row = match rows.get(&key) {
             Some(row) => *row,
-            None => builder.row(&services)?,
+            None => builder.row(&services, *strict)?,
         };
-        rows.insert(numbers(&services), row);
+        rows.insert(key, row);
         if row != 0 {
             own.push(InterfaceRow { ifindex: *ifindex, row });
         }
     }
     builder.place(&own)?;
     Ok(builder.table)
+}
+
+/// The selections that the table of a policy refers to.
+#[must_use]
+pub fn selections(
+    policy: &Policy,
+    interfaces: &BTreeMap<String, Placement>,
+) -> BTreeSet<Selection> {
+    let names = interfaces.keys().map(|name| Some(name.as_str()));
+    std::iter::once(None)
+        .chain(names)
+        .flat_map(|interface| {
+            let services = services_on(policy, interface);
+            Protocol::ALL.map(|protocol| selected(&services, protocol)).into_iter().flatten()
+        })
+        .map(|(_, selection)| selection)
+        .collect()
+}
+
+fn flags(service: &Service) -> u32 {
+    let when = |condition: bool, flag: u32| if condition { flag } else { 0 };
+    when(!service.is_closed(), OPEN)
+        | when(service.mode == Mode::Monitor, MONITOR)
+        | when(service.action == Action::Reject, REJECT)
 }
 
 /// The judging services on an interface; on `None`, those that are on every interface.
@@ -96,26 +149,80 @@ fn numbers(services: &[&Service]) -> BTreeSet<u16> {
 }
 
 /// A table under construction; equal pages are kept once.
-struct Builder {
+struct Builder<'a> {
     table: Box<PolicyTable>,
+    around: &'a Surroundings,
     rows: usize,
     pages: BTreeMap<[u16; PAGE_PORTS], u16>,
+    selectors: BTreeMap<Selection, u16>,
 }
 
-impl Builder {
-    fn row(&mut self, services: &[&Service]) -> Result<u32, TableFull> {
+impl<'a> Builder<'a> {
+    fn new(around: &'a Surroundings) -> Self {
+        Self {
+            table: Box::new(PolicyTable::EMPTY),
+            around,
+            rows: 0,
+            pages: BTreeMap::new(),
+            selectors: BTreeMap::new(),
+        }
+    }
+
+    fn row(&mut self, services: &[&Service], strict: bool) -> Result<u32, TableFull> {
         let mut row = PortRow::EMPTY;
         for protocol in Protocol::ALL {
-            for (high, ports) in assigned(services, protocol) {
+            for (high, ports) in self.assigned(services, protocol)? {
                 row.pages[PortRow::page_index(protocol, high << 8)] = self.page(&ports)?;
             }
         }
         let guards = |service: &&Service| service.mode == Mode::Enforce && service.is_closed();
         row.guarded = services.iter().any(guards).into();
+        if strict {
+            for (place, service) in services.iter().enumerate() {
+                let places = &mut row.strict_services;
+                *places.get_mut(place).ok_or(TableFull::Strict)? = service.number;
+                row.strict += 1;
+            }
+        }
         let index = self.rows;
         *self.table.rows.get_mut(index).ok_or(TableFull::Rows)? = row;
         self.rows += 1;
         u32::try_from(index).map_err(|_| TableFull::Rows)
+    }
+
+    /// What ports belong to, by their low byte, for each high byte of which any belong to something.
+    fn assigned(
+        &mut self,
+        services: &[&Service],
+        protocol: Protocol,
+    ) -> Result<BTreeMap<u16, [u16; PAGE_PORTS]>, TableFull> {
+        let mut pages = BTreeMap::new();
+        let mut assign = |port: u16, number: u16| {
+            let page = pages.entry(port >> 8).or_insert([0; PAGE_PORTS]);
+            page[usize::from(port & 0xff)] = number;
+        };
+        for service in services.iter().filter(|service| service.addresses.is_empty()) {
+            for port in ports_of(service, protocol) {
+                assign(port, service.number);
+            }
+        }
+        for (port, selection) in selected(services, protocol) {
+            assign(port, self.selector(selection)?);
+        }
+        Ok(pages)
+    }
+
+    fn selector(&mut self, selection: Selection) -> Result<u16, TableFull> {
+        if let Some(number) = self.selectors.get(&selection) {
+            return Ok(*number);
+        }
+        let index = self.selectors.len();
+        let slots = self.around.selections.get(&selection).copied().unwrap_or_default();
+        let place = self.table.selectors.get_mut(index).ok_or(TableFull::Selectors)?;
+        *place = Selector { trie_v4: slots.v4, trie_v6: slots.v6 };
+        let number = SELECT | u16::try_from(index).map_err(|_| TableFull::Selectors)?;
+        self.selectors.insert(selection, number);
+        Ok(number)
     }
 
     fn page(&mut self, ports: &[u16; PAGE_PORTS]) -> Result<u16, TableFull> {
@@ -156,18 +263,21 @@ impl Builder {
     }
 }
 
-/// Service numbers by the low byte of a port, for each high byte that has any.
-fn assigned(services: &[&Service], protocol: Protocol) -> BTreeMap<u16, [u16; PAGE_PORTS]> {
-    let mut pages = BTreeMap::new();
-    for service in services {
-        for ports in service.ports.iter().filter(|ports| ports.protocol == protocol) {
-            for port in ports.range() {
-                let page = pages.entry(port >> 8).or_insert([0; PAGE_PORTS]);
-                page[usize::from(port & 0xff)] = service.number;
-            }
+fn ports_of(service: &Service, protocol: Protocol) -> impl Iterator<Item = u16> {
+    let ports = service.ports.iter().filter(move |ports| ports.protocol == protocol);
+    ports.flat_map(Ports::range)
+}
+
+/// The selection of each port that belongs to services limited to destination addresses.
+fn selected(services: &[&Service], protocol: Protocol) -> BTreeMap<u16, Selection> {
+    let mut selections: BTreeMap<u16, Selection> = BTreeMap::new();
+    for service in services.iter().filter(|service| !service.addresses.is_empty()) {
+        let numbered = service.addresses.iter().map(|prefix| (*prefix, service.number));
+        for port in ports_of(service, protocol) {
+            selections.entry(port).or_default().extend(numbered.clone());
         }
     }
-    pages
+    selections
 }
 
 #[cfg(test)]
@@ -192,12 +302,15 @@ mod tests {
         Policy { services: named.collect(), ..Policy::default() }
     }
 
-    fn interfaces(table: &[(&str, u32)]) -> BTreeMap<String, u32> {
-        table.iter().map(|(name, ifindex)| ((*name).to_owned(), *ifindex)).collect()
+    fn interfaces(table: &[(&str, u32)]) -> Surroundings {
+        let placed = |(name, ifindex): &(&str, u32)| {
+            ((*name).to_owned(), Placement { ifindex: *ifindex, strict: false })
+        };
+        Surroundings { interfaces: table.iter().map(placed).collect(), ..Surroundings::default() }
     }
 
     fn number(table: &PolicyTable, ifindex: u32, protocol: Protocol, port: u16) -> u16 {
-        table.service_number(table.row(ifindex), protocol, port)
+        table.port(table.row(ifindex), protocol, port)
     }
 
     #[test]
@@ -208,7 +321,7 @@ mod tests {
             service(3, &["tcp/80", "tcp/1-5"], &["eth1"]),
         ]);
         let interfaces = interfaces(&[("eth0", 2), ("eth1", 3), ("eth2", 1_000_003)]);
-        let table = compile(&policy, &interfaces, &BTreeMap::new()).unwrap();
+        let table = compile(&policy, &interfaces).unwrap();
         let rows = [
             (2, Protocol::Tcp, 6379, 1),
             (99, Protocol::Tcp, 6379, 1),
@@ -234,7 +347,7 @@ mod tests {
     fn a_service_that_is_off_has_no_ports() {
         let mut off = service(1, &["tcp/22"], &[]);
         off.mode = Mode::Off;
-        let table = compile(&policy(vec![off]), &interfaces(&[]), &BTreeMap::new()).unwrap();
+        let table = compile(&policy(vec![off]), &interfaces(&[])).unwrap();
         assert_eq!(number(&table, 2, Protocol::Tcp, 22), 0);
     }
 
@@ -243,12 +356,8 @@ mod tests {
         let mut closed = service(1, &["tcp/22"], &["eth0"]);
         closed.when_empty = crate::policy::service::WhenEmpty::Closed;
         let open = service(2, &["tcp/23"], &["eth1"]);
-        let table = compile(
-            &policy(vec![closed, open]),
-            &interfaces(&[("eth0", 2), ("eth1", 3)]),
-            &BTreeMap::new(),
-        )
-        .unwrap();
+        let table =
+            compile(&policy(vec![closed, open]), &interfaces(&[("eth0", 2), ("eth1", 3)])).unwrap();
         assert_eq!(table.row(2).guarded, 1);
         assert_eq!(table.row(3).guarded, 0);
         assert_eq!(table.row(4).guarded, 0);
@@ -260,13 +369,11 @@ mod tests {
         let services = (1..=20)
             .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number)]]))
             .collect();
-        let interfaces = names
-            .iter()
-            .enumerate()
-            .map(|(n, name)| (name.clone(), 7 + 13 * u32::try_from(n).unwrap()))
-            .collect();
-        let table = compile(&policy(services), &interfaces, &BTreeMap::new()).unwrap();
-        for (name, ifindex) in &interfaces {
+        let indices: Vec<(&str, u32)> =
+            names.iter().map(String::as_str).zip((0..).map(|n| 7 + 13 * n)).collect();
+        let interfaces = interfaces(&indices);
+        let table = compile(&policy(services), &interfaces).unwrap();
+        for (name, ifindex) in &indices {
             let expected: u16 = name[3..].parse().unwrap();
             let expected = if (1..=20).contains(&expected) { expected } else { 0 };
             assert_eq!(number(&table, *ifindex, Protocol::Tcp, 22), expected, "{name}");
@@ -279,12 +386,9 @@ mod tests {
         let services = (1..=40)
             .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number) - 1]]))
             .collect();
-        let interfaces = names
-            .iter()
-            .enumerate()
-            .map(|(n, name)| (name.clone(), u32::try_from(n).unwrap()))
-            .collect();
-        let result = compile(&policy(services), &interfaces, &BTreeMap::new());
+        let indices: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(0..).collect();
+        let interfaces = interfaces(&indices);
+        let result = compile(&policy(services), &interfaces);
         assert_eq!(result.unwrap_err(), TableFull::Rows);
     }
 }

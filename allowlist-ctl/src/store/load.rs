@@ -57,8 +57,9 @@ impl Store {
     }
 
     fn read_services(&self) -> rusqlite::Result<BTreeMap<Name, Service>> {
-        let mut statement =
-            self.connection.prepare("SELECT number, name, mode, when_empty FROM service")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT number, name, mode, when_empty, action FROM service")?;
         let mut services: BTreeMap<Name, Service> =
             statement.query_map([], read_service)?.collect::<rusqlite::Result<_>>()?;
         for service in services.values_mut() {
@@ -72,6 +73,11 @@ impl Store {
                 .column("SELECT name FROM service_interface WHERE service = ?1", number)?
                 .into_iter()
                 .collect::<BTreeSet<String>>();
+            let addresses = "SELECT prefix FROM service_address WHERE service = ?1";
+            for bytes in self.column::<Vec<u8>>(addresses, number)? {
+                let prefix = encode::read_prefix(&bytes);
+                service.addresses.insert(expected(prefix, "address", format!("{bytes:?}"))?);
+            }
         }
         Ok(services)
     }
@@ -109,10 +115,12 @@ impl Store {
 fn read_service(row: &Row<'_>) -> rusqlite::Result<(Name, Service)> {
     let name: String = row.get(1)?;
     let (mode, when_empty): (String, String) = (row.get(2)?, row.get(3)?);
+    let action: String = row.get(4)?;
     let service = Service {
         number: row.get(0)?,
         mode: expected(encode::read_word(mode.clone()), "mode", mode)?,
         when_empty: expected(encode::read_word(when_empty.clone()), "setting", when_empty)?,
+        action: expected(encode::read_word(action.clone()), "action", action)?,
         ..Service::default()
     };
     Ok((expected(name.parse().ok(), "name", name)?, service))

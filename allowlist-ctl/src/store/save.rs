@@ -84,12 +84,15 @@ fn write_service(
 ) -> rusqlite::Result<()> {
     let number = service.number;
     transaction.execute(
-        "INSERT INTO service VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (number) DO UPDATE SET mode = excluded.mode, when_empty = excluded.when_empty",
+        "INSERT INTO service (number, name, mode, action, when_empty)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (number) DO UPDATE
+         SET mode = excluded.mode, action = excluded.action, when_empty = excluded.when_empty",
         params![
             number,
             name.as_str(),
             encode::word(service.mode),
+            encode::word(service.action),
             encode::word(service.when_empty)
         ],
     )?;
@@ -104,6 +107,13 @@ fn write_service(
     for interface in &service.interfaces {
         transaction
             .execute("INSERT INTO service_interface VALUES (?1, ?2)", params![number, interface])?;
+    }
+    transaction.execute("DELETE FROM service_address WHERE service = ?1", [number])?;
+    for prefix in &service.addresses {
+        transaction.execute(
+            "INSERT INTO service_address VALUES (?1, ?2)",
+            params![number, encode::prefix(*prefix)],
+        )?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ CREATE TABLE service (
     number     INTEGER PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,
     mode       TEXT NOT NULL,
+    action     TEXT NOT NULL,
     when_empty TEXT NOT NULL
 ) STRICT;
 
@@ -22,6 +23,13 @@ CREATE TABLE service_interface (
     service INTEGER NOT NULL REFERENCES service ON DELETE CASCADE,
     name    TEXT NOT NULL,
     PRIMARY KEY (service, name)
+) STRICT, WITHOUT ROWID;
+
+-- `prefix` as in `entry`.
+CREATE TABLE service_address (
+    service INTEGER NOT NULL REFERENCES service ON DELETE CASCADE,
+    prefix  BLOB NOT NULL,
+    PRIMARY KEY (service, prefix)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE author (

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::policy::{
-    Author, Service,
+    Author, Entries, Service,
     change::{Change, Settings, apply},
     lines,
+    service::Action,
 };
 
 fn changed(policy: &Policy, change: &Change) -> Policy {
@@ -18,7 +19,9 @@ fn changed(policy: &Policy, change: &Change) -> Policy {
 fn protect(name: &str, port: &str) -> Change {
     let ports = [port.parse().unwrap()].into();
     let interfaces = Some(["eth0".to_owned()].into());
-    let settings = Settings { ports, interfaces, ..Settings::default() };
+    let addresses = Some(["192.0.2.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()].into());
+    let action = Some(Action::Reject);
+    let settings = Settings { ports, interfaces, addresses, action, ..Settings::default() };
     Change::Protect { name: name.parse().unwrap(), settings }
 }
 
@@ -30,8 +33,9 @@ fn replace(name: &str, text: &str) -> Change {
 fn shown(policy: &Policy) -> String {
     let mut lines = vec![format!("revision {}", policy.revision)];
     for (name, service) in &policy.services {
-        let Service { number, ports, interfaces, mode, when_empty, entries } = service.as_ref();
-        lines.push(format!("{name} {number} {ports:?} {interfaces:?} {mode:?} {when_empty:?}"));
+        let Service { entries, .. } = service.as_ref();
+        let settings = Service { entries: Entries::default(), ..Service::clone(service) };
+        lines.push(format!("{name} {settings:?}"));
         lines.extend(entries.iter().map(|(key, entry)| format!("  {key} {entry:?}")));
     }
     lines.join("\n")

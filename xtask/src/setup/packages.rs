@@ -49,6 +49,7 @@ pub(super) const PACKETS: Group = Group {
     purpose: "testing with packets",
     packages: &[
         "iputils-ping",
+        "ethtool",
         "nmap",
         "python3-scapy",
         "tcpdump",

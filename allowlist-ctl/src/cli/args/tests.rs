@@ -55,9 +55,24 @@ fn what_is_typed_is_told_apart() {
         (
             "protect a tcp/1 udp/2 --interface x --interface y --mode monitor --when-empty closed",
             "Protect { name: \"a\", ports: [\"tcp/1\", \"udp/2\"], interfaces: [\"x\", \"y\"], \
-             mode: Some(Monitor), when_empty: Some(Closed), change: ChangeArgs { yes: false, \
-             force: false, dry_run: false, if_revision: None } }",
+             addresses: [], mode: Some(Monitor), action: None, when_empty: Some(Closed), \
+             change: ChangeArgs { yes: false, force: false, dry_run: false, if_revision: None } }",
         ),
+        (
+            "protect a tcp/1 --address ::1 --action reject --address 10.0.0.0/8",
+            "Protect { name: \"a\", ports: [\"tcp/1\"], interfaces: [], \
+             addresses: [\"::1\", \"10.0.0.0/8\"], mode: None, action: Some(Reject), \
+             when_empty: None, change: ChangeArgs { yes: false, force: false, dry_run: false, \
+             if_revision: None } }",
+        ),
+        (
+            "mode redis off --dry-run",
+            "Mode { name: \"redis\", mode: Off, change: ChangeArgs { yes: false, force: false, \
+             dry_run: true, if_revision: None } }",
+        ),
+        ("drops", "Drops { follow: false, limit: None }"),
+        ("drops --limit 7", "Drops { follow: false, limit: Some(7) }"),
+        ("drops --follow", "Drops { follow: true, limit: None }"),
     ];
     for (typed, expected) in table {
         assert_eq!(format!("{:?}", parse(typed).unwrap().command), expected, "{typed}");
@@ -81,7 +96,15 @@ fn what_cannot_be_meant_is_refused() {
         ("frobnicate", ErrorKind::InvalidSubcommand),
         ("protect redis", ErrorKind::MissingRequiredArgument),
         ("protect redis tcp/1 --mode maybe", ErrorKind::InvalidValue),
-        ("protect redis tcp/1 --action reject", ErrorKind::UnknownArgument),
+        ("protect redis tcp/1 --action shout", ErrorKind::InvalidValue),
+        ("protect redis tcp/1 --address", ErrorKind::InvalidValue),
+        ("mode redis", ErrorKind::MissingRequiredArgument),
+        ("mode redis maybe", ErrorKind::InvalidValue),
+        ("drops redis", ErrorKind::UnknownArgument),
+        ("drops --limit 0", ErrorKind::ValueValidation),
+        ("drops --limit many", ErrorKind::ValueValidation),
+        ("drops --follow --limit 7", ErrorKind::ArgumentConflict),
+        ("drops --yes", ErrorKind::UnknownArgument),
         ("add redis", ErrorKind::MissingRequiredArgument),
         ("add redis 10.0.0.1 --for 1h", ErrorKind::UnknownArgument),
         ("remove redis 10.0.0.1 --comment x", ErrorKind::UnknownArgument),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::mode_name;
 use crate::{
     api::Changed,
     cli::{
@@ -41,6 +42,7 @@ fn headline(subject: &str, deed: Deed, changed: &Changed) -> String {
 fn what(deed: Deed, changed: &Changed) -> String {
     match deed {
         Deed::Protect => "protected".to_owned(),
+        Deed::Mode(mode) => format!("mode {}", mode_name(mode)),
         Deed::Unprotect if changed.removed == 0 => "unprotected".to_owned(),
         Deed::Unprotect => match changed.removed {
             1 => "unprotected, 1 entry removed".to_owned(),
@@ -66,6 +68,7 @@ fn what(deed: Deed, changed: &Changed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::service::Mode;
 
     #[test]
     fn one_line_says_what_happened() {
@@ -98,6 +101,13 @@ mod tests {
                 "Nothing would change (revision 7)",
             ),
             (Deed::Protect, of(0, 0, 0, 0), "redis: protected (revision 7)"),
+            (Deed::Mode(Mode::Enforce), of(0, 0, 0, 0), "redis: mode enforce (revision 7)"),
+            (Deed::Mode(Mode::Monitor), of(0, 0, 0, 0), "redis: mode monitor (revision 7)"),
+            (
+                Deed::Mode(Mode::Off),
+                Changed { dry_run: true, ..of(0, 0, 0, 0) },
+                "Would change: redis: mode off (revision 7)",
+            ),
             (Deed::Unprotect, of(0, 0, 0, 0), "redis: unprotected (revision 7)"),
             (Deed::Unprotect, of(0, 0, 1, 0), "redis: unprotected, 1 entry removed (revision 7)"),
             (Deed::Unprotect, of(0, 0, 9, 0), "redis: unprotected, 9 entries removed (revision 7)"),

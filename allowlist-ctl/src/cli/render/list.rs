@@ -2,9 +2,7 @@
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
-
-use super::{FIRST_STEP, state_name, without_entries};
+use super::{FIRST_STEP, state_name, time, without_entries};
 use crate::{
     api::{EntryView, List, Listing},
     cli::{
@@ -45,7 +43,7 @@ fn one_list(list: &List, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
     writeln!(out, "{}", paint.paint(Style::Heading, &heading))?;
 
     // A comment may be long, so it stands last and pushes nothing aside.
-    let titles = ["ENTRY", "ADDED BY", "ADDED", "EXPIRES", "COMMENT"];
+    let titles = ["ENTRY", "ADDED BY", "ADDED", "EXPIRES", "LAST HIT", "COMMENT"];
     let titles = titles.map(|title| Cell::text(title).style(Style::Heading));
     let mut columns = Columns::of(&titles);
     // A list may have a million entries: their cells are made twice rather than kept.
@@ -56,20 +54,17 @@ fn one_list(list: &List, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
     entries.iter().try_for_each(|entry| columns.write(&row(entry), out, paint))
 }
 
-fn row(entry: &EntryView) -> [Cell; 5] {
-    let EntryView { prefix, kind, comment, added_by, added_at, expires_at, .. } = entry;
+fn row(entry: &EntryView) -> [Cell; 6] {
+    let EntryView { prefix, kind, comment, added_by, added_at, expires_at, last_hit, .. } = entry;
+    let maybe = |moment: Option<_>| Cell::text(moment.map_or("-".to_owned(), time));
     [
         Cell::text(EntryKey { prefix: *prefix, kind: *kind }.to_string()),
         Cell::text(&added_by.name),
         Cell::text(time(*added_at)),
-        Cell::text(expires_at.map_or("-".to_owned(), time)),
+        maybe(*expires_at),
+        maybe(*last_hit),
         Cell::text(comment.as_deref().unwrap_or("-")),
     ]
-}
-
-/// A moment in UTC, to the second (RFC 3339).
-fn time(moment: Timestamp) -> String {
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -89,17 +84,17 @@ mod tests {
             {"name": "redis", "state": "closed", "entries": [
                 {"id": 1, "prefix": "10.0.0.0/8", "kind": "allow", "comment": "office, \u001b[31mred",
                  "added_by": {"uid": 0, "name": "root"}, "added_at": "2026-11-22T02:00:00.123456789Z",
-                 "expires_at": null},
+                 "expires_at": null, "last_hit": "2026-11-22T02:07:00Z"},
                 {"id": 2, "prefix": "10.6.6.0/24", "kind": "except", "comment": null,
                  "added_by": {"uid": 1000, "name": "operator"}, "added_at": "2026-11-22T02:00:01Z",
-                 "expires_at": "2026-12-01T00:00:00Z"}]},
+                 "expires_at": "2026-12-01T00:00:00Z", "last_hit": null}]},
             {"name": "web", "state": "open", "entries": []},
             {"name": "ssh", "state": "closed", "entries": []}]}"#;
         let expected = "\
 redis: closed, 2 entries
-ENTRY         ADDED BY  ADDED                 EXPIRES               COMMENT
-10.0.0.0/8    root      2026-11-22T02:00:00Z  -                     office, \\u{1b}[31mred
-!10.6.6.0/24  operator  2026-11-22T02:00:01Z  2026-12-01T00:00:00Z  -
+ENTRY         ADDED BY  ADDED                 EXPIRES               LAST HIT              COMMENT
+10.0.0.0/8    root      2026-11-22T02:00:00Z  -                     2026-11-22T02:07:00Z  office, \\u{1b}[31mred
+!10.6.6.0/24  operator  2026-11-22T02:00:01Z  2026-12-01T00:00:00Z  -                     -
 
 No entries: web is accessible to everyone.
 

@@ -2,18 +2,23 @@
 
 use std::io::{self, Write};
 
-use super::{FIRST_STEP, state_name, without_entries};
+use super::{FIRST_STEP, mode_name, state_name, without_entries};
 use crate::{
     api::{InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic},
     cli::{
         console::{Paint, Style, clean},
         table::{Cell, Table, wrap},
     },
-    policy::service::Mode,
+    policy::{
+        Prefix,
+        service::{Action, Mode},
+    },
 };
 
 /// Columns that ports may take before they go on below.
 const PORTS_WIDTH: usize = 16;
+/// The same where all columns are there.
+const NARROW_PORTS_WIDTH: usize = 10;
 
 /// Writes the state of everything.
 ///
@@ -84,42 +89,71 @@ fn services(services: &[ServiceStatus]) -> Table {
     let is_monitored =
         |service: &ServiceStatus| service.mode == Mode::Monitor || service.would_deny.packets > 0;
     let is_any_monitored = services.iter().any(is_monitored);
+    let is_any_rejected = services.iter().any(|service| service.reject_sent.packets > 0);
+    let (would_deny, ports_width) = if is_any_monitored && is_any_rejected {
+        ("WOULD\nDENY", NARROW_PORTS_WIDTH)
+    } else {
+        ("WOULD DENY", PORTS_WIDTH)
+    };
     let mut titles = vec!["SERVICE", "PORTS", "MODE", "STATE", "ENTRIES", "ADMITTED", "DENIED"];
-    titles.extend(is_any_monitored.then_some("WOULD DENY"));
+    titles.extend(is_any_rejected.then_some("REJECTED"));
+    titles.extend(is_any_monitored.then_some(would_deny));
     let mut table = Table::new(titles);
     for service in services {
         let admitted = service.admitted.packets.saturating_add(service.admitted_open.packets);
+        let (ports, addresses) = ports(service, ports_width);
         let mut row = vec![
             Cell::text(service.name.as_str()),
-            ports(service),
-            mode(service.mode),
+            ports,
+            mode(service.mode, service.action),
             state(service.state),
             Cell::number(service.entries),
             Cell::number(admitted),
             Cell::number(service.denied.packets),
         ];
+        if is_any_rejected {
+            row.push(Cell::number(service.reject_sent.packets));
+        }
         if is_any_monitored {
             row.push(Cell::number(service.would_deny.packets));
         }
         table.row(row);
+        for address in &addresses {
+            table.note(address);
+        }
     }
     table
 }
 
-/// The ports, and below them the interfaces to which the service is limited.
-fn ports(service: &ServiceStatus) -> Cell {
+/// The ports, and below them the interfaces and addresses to which the service is limited; addresses that
+/// are too long for it have lines of their own.
+fn ports(service: &ServiceStatus, width: usize) -> (Cell, Vec<String>) {
     let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
-    let mut lines = wrap(ports.iter().map(String::as_str), " ", PORTS_WIDTH);
+    let mut lines = wrap(ports.iter().map(String::as_str), " ", width);
     lines.extend(service.interfaces.iter().map(|interface| format!("on {interface}")));
-    Cell::lines(lines)
+    let mut addresses: Vec<String> =
+        service.addresses.iter().map(|address| format!("to {}", destination(address))).collect();
+    if addresses.iter().all(|address| address.len() <= width) {
+        lines.append(&mut addresses);
+    }
+    (Cell::lines(lines), addresses)
 }
 
-fn mode(mode: Mode) -> Cell {
-    match mode {
-        Mode::Enforce => Cell::text("enforce"),
-        Mode::Monitor => Cell::text("monitor").style(Style::Alarm),
-        Mode::Off => Cell::text("off").style(Style::Alarm),
-    }
+/// A prefix, a single address without its length.
+fn destination(prefix: &Prefix) -> String {
+    let net = prefix.net();
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
+/// The mode, and below it the action where that is not to drop.
+fn mode(mode: Mode, action: Action) -> Cell {
+    let style = match mode {
+        Mode::Enforce => Style::Plain,
+        Mode::Monitor | Mode::Off => Style::Alarm,
+    };
+    let action = (action == Action::Reject).then_some("reject");
+    let lines = std::iter::once(mode_name(mode)).chain(action);
+    Cell::lines(lines.map(str::to_owned)).style(style)
 }
 
 fn state(state: ServiceState) -> Cell {

@@ -33,6 +33,23 @@ fn a_change_becomes_its_request() {
             "protect a tcp/1 --interface all",
             r#"PUT /v1/services/a json {"ports":["tcp/1"],"interfaces":[]}"#,
         ),
+        (
+            "protect a tcp/1 --address 192.0.2.1 --address 2001:db8::/32 --action reject",
+            r#"PUT /v1/services/a json {"ports":["tcp/1"],"addresses":["192.0.2.1/32","2001:db8::/32"],"action":"reject"}"#,
+        ),
+        (
+            "protect a tcp/1 --address any --action drop",
+            r#"PUT /v1/services/a json {"ports":["tcp/1"],"addresses":[],"action":"drop"}"#,
+        ),
+        (
+            "protect a tcp/1 --address ::ffff:192.0.2.1",
+            r#"PUT /v1/services/a json {"ports":["tcp/1"],"addresses":["192.0.2.1/32"]}"#,
+        ),
+        ("mode redis monitor", r#"PUT /v1/services/redis/mode json {"mode":"monitor"}"#),
+        (
+            "mode redis off --dry-run --if-revision 7",
+            r#"PUT /v1/services/redis/mode?dry_run=true&if_revision=7 json {"mode":"off"}"#,
+        ),
         ("unprotect redis", "DELETE /v1/services/redis"),
         (
             "unprotect redis --yes --force --dry-run --if-revision 7",
@@ -71,6 +88,16 @@ fn every_argument_that_cannot_be_read_is_named() {
         ("protect 9 tcp/0 icmp/1", &["'9' is not a name", "'tcp/0'", "'icmp' is no protocol"]),
         ("protect a tcp/1 --interface a/b", &["'a/b' is no name of an interface"]),
         ("protect a tcp/1 --interface all --interface x", &["give it alone"]),
+        ("protect a tcp/1 --address any --address ::1", &["'--address any' lifts the limit"]),
+        (
+            "protect a tcp/1 --address 10.0.0.5/24 --address x --address ::1 --address ::1%eth0",
+            &["10.0.0.5/24 has host bits set", "'x' is not an address", "without '%'"],
+        ),
+        (
+            "protect a tcp/1 --address 10.0.0.1-10.0.0.9 --address 10.0.0.0-10.0.0.255",
+            &["'10.0.0.1-10.0.0.9' is not one prefix", "'10.0.0.0-10.0.0.255' is not one prefix"],
+        ),
+        ("mode Redis off", &["'Redis' is not a name"]),
         (
             "add redis 10.0.0.5/24 10.0.0.1 nonsense",
             &[

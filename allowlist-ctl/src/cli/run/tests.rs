@@ -38,6 +38,24 @@ fn json_is_the_daemons_document() {
 }
 
 #[test]
+fn drops_are_asked_for_as_many_as_are_shown() {
+    let drops = r#"{"lost":0,"drops":[]}"#;
+    let nothing = "No packet was dropped since the daemon started.\n";
+    let document = format!("{drops}\n");
+    let table = [
+        ("drops", "GET /v1/drops?limit=50 HTTP/1.1\r\n", nothing),
+        ("drops --limit 7", "GET /v1/drops?limit=7 HTTP/1.1\r\n", nothing),
+        ("drops --json", "GET /v1/drops HTTP/1.1\r\n", &document),
+        ("drops --json --limit 7", "GET /v1/drops?limit=7 HTTP/1.1\r\n", &document),
+    ];
+    for (line, request, expected) in table {
+        let (exit, stdout, stderr, requests) = typed(line, Screen::default(), &[http(200, drops)]);
+        assert_eq!((exit, stdout.as_str(), stderr.as_str()), (0, expected, ""), "{line}");
+        assert!(requests[0].starts_with(request), "{line}: {}", requests[0]);
+    }
+}
+
+#[test]
 fn without_a_terminal_the_question_is_a_refusal() {
     let (exit, stdout, stderr, requests) =
         typed("remove redis ::1", Screen::default(), &[http(409, UNCONFIRMED)]);

@@ -148,6 +148,11 @@ impl Server {
         ]
     }
 
+    /// What the daemon is to be started with.
+    pub(crate) fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|&option| option.to_owned()).collect();
+    }
+
     /// Starts the daemon and waits until it serves.
     pub(crate) fn start(&mut self) -> Result<()> {
         let options: Vec<_> = self.options.iter().map(String::as_str).collect();

@@ -16,11 +16,17 @@ fn parsed(interfaces: &str, services: &str, unmatched: &str, warnings: &str) -> 
 }
 
 fn service(name: &str, ports: &str, rest: &str, packets: [u64; 4]) -> String {
-    let traffic = packets.map(|packets| format!(r#"{{"packets": {packets}, "bytes": 0}}"#));
-    let [admitted, open, denied, would_deny] = traffic;
+    answering(name, ports, &format!(r#""action": "drop", "addresses": [], {rest}"#), packets, 0)
+}
+
+fn answering(name: &str, ports: &str, rest: &str, packets: [u64; 4], rejects: u64) -> String {
+    let traffic = |packets: u64| format!(r#"{{"packets": {packets}, "bytes": 0}}"#);
+    let ([admitted, open, denied, would_deny], none) = (packets.map(traffic), traffic(0));
+    let rejects = traffic(rejects);
     format!(
         r#"{{"name": "{name}", "ports": [{ports}], {rest}, "admitted": {admitted},
-            "admitted_open": {open}, "denied": {denied}, "would_deny": {would_deny}}}"#
+            "admitted_open": {open}, "denied": {denied}, "would_deny": {would_deny},
+            "reject_sent": {rejects}, "reject_limited": {none}}}"#
     )
 }
 
@@ -79,6 +85,73 @@ warning: eth2 is not filtered\\u{7}
 ";
     assert_eq!(written(&status), expected);
     assert!(expected.lines().all(|line| line.len() <= 80));
+}
+
+/// The services of a status, which have to keep to 80 columns.
+fn shown(services: &[String]) -> String {
+    let text = written(&parsed("", &services.join(","), "", ""));
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    text.split("\n\n").nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn actions_and_addresses_are_told_where_there_are_any() {
+    let web = |rest: &str, packets, rejects| {
+        let rest = format!(
+            r#"{rest}, "interfaces": ["eth0"], "when_empty": "open", "state": "closed", "entries": 1"#
+        );
+        answering("web", r#""tcp/443", "udp/443""#, &rest, packets, rejects)
+    };
+    let rejecting =
+        r#""mode": "enforce", "action": "reject", "addresses": ["192.0.2.1", "2001:db8::/64"]"#;
+    let far = rejecting.replace("2001:db8::/64", "2001:db8:1:2:3:4:5:6");
+    let monitoring = r#""mode": "monitor", "action": "reject", "addresses": []"#;
+    let table = [
+        (
+            vec![web(rejecting, [1, 0, 0, 0], 0)],
+            "\
+SERVICE  PORTS             MODE     STATE   ENTRIES  ADMITTED  DENIED
+web      tcp/443 udp/443   enforce  closed        1         1       0
+         on eth0           reject
+         to 192.0.2.1
+         to 2001:db8::/64",
+        ),
+        (
+            vec![web(rejecting, [1, 0, 9, 0], 7)],
+            "\
+SERVICE  PORTS             MODE     STATE   ENTRIES  ADMITTED  DENIED  REJECTED
+web      tcp/443 udp/443   enforce  closed        1         1       9         7
+         on eth0           reject
+         to 192.0.2.1
+         to 2001:db8::/64",
+        ),
+        (
+            vec![web(&far, [1, 0, 9, 0], 7), web(monitoring, [1, 0, 0, 0], 0)],
+            "\
+SERVICE  PORTS    MODE     STATE   ENTRIES  ADMITTED  DENIED  REJECTED  WOULD
+                                                                         DENY
+web      tcp/443  enforce  closed        1         1       9         7      0
+         udp/443  reject
+         on eth0
+         to 192.0.2.1
+         to 2001:db8:1:2:3:4:5:6
+web      tcp/443  monitor  closed        1         1       0         0      0
+         udp/443  reject
+         on eth0",
+        ),
+        (
+            vec![web(monitoring, [1, 0, 9, 4], 7)],
+            "\
+SERVICE  PORTS    MODE     STATE   ENTRIES  ADMITTED  DENIED  REJECTED  WOULD
+                                                                         DENY
+web      tcp/443  monitor  closed        1         1       9         7      4
+         udp/443  reject
+         on eth0",
+        ),
+    ];
+    for (services, expected) in table {
+        assert_eq!(shown(&services), expected);
+    }
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! When entries last decided about a packet.
+
+use std::fs;
+
+use allowlist_common::abi::{HITS_PAGE, HITS_PAGES};
+use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError};
+use jiff::{SignedDuration, Timestamp};
+use nix::time::{ClockId, clock_gettime};
+
+use super::{Pins, retry::patiently};
+
+type Page = Array<MapData, u32>;
+
+/// The maps of last hits, made as ids grow, and pinned so that they outlive the daemon.
+pub(super) struct HitMaps {
+    slots: ArrayOfMaps<MapData, Page>,
+    pages: Vec<Page>,
+}
+
+impl HitMaps {
+    pub(super) fn new(map: Map) -> Result<Self, MapError> {
+        Ok(Self { slots: ArrayOfMaps::try_from(map)?, pages: Vec::new() })
+    }
+
+    /// Sees to it that there is a place for every id up to `highest`.
+    ///
+    /// # Errors
+    /// The kernel's refusal; entries without a place have no last hit, and work all the same.
+    pub(super) fn cover(&mut self, highest: u32, pins: &Pins) -> Result<(), MapError> {
+        let needed = (highest / HITS_PAGE + 1).min(HITS_PAGES);
+        while let Ok(index) = u32::try_from(self.pages.len())
+            && index < needed
+        {
+            let page = pinned_page(index, pins)?;
+            patiently(|| self.slots.set(index, &page, 0))?;
+            self.pages.push(page);
+        }
+        Ok(())
+    }
+
+    /// How many maps there are.
+    pub(super) fn pages(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Another handle for those who read.
+    pub(super) fn reader(&self, pins: &Pins) -> Hits {
+        let pages = (0..self.pages.len()).filter_map(|index| {
+            let path = pins.hits(u32::try_from(index).ok()?);
+            Array::try_from(Map::Array(MapData::from_pin(path).ok()?)).ok()
+        });
+        Hits { pages: pages.collect() }
+    }
+}
+
+/// The page that an earlier daemon pinned, or a new one in its place.
+fn pinned_page(index: u32, pins: &Pins) -> Result<Page, MapError> {
+    let path = pins.hits(index);
+    if let Ok(data) = MapData::from_pin(&path)
+        && data.info().is_ok_and(|info| info.max_entries() == HITS_PAGE && info.value_size() == 4)
+        && let Ok(page) = Array::try_from(Map::Array(data))
+    {
+        return Ok(page);
+    }
+    // Whatever is there is no such page; without a pin the hits end with the daemon.
+    let _ = fs::remove_file(&path);
+    let page = Page::create(HITS_PAGE, 0)?;
+    if let Err(error) = page.pin(&path) {
+        tracing::warn!("cannot pin the last hits: {error}");
+        return Page::create(HITS_PAGE, 0);
+    }
+    Array::try_from(Map::Array(MapData::from_pin(&path)?))
+}
+
+/// Reads last hits, from any thread.
+#[derive(Default)]
+pub struct Hits {
+    pages: Vec<Page>,
+}
+
+impl Hits {
+    /// How many maps are read.
+    pub(super) fn pages(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// When an entry last decided about a packet, to the second; `None` where it never did since it was added.
+    #[must_use]
+    pub fn last(&self, id: u32, added_at: Timestamp) -> Option<Timestamp> {
+        let page = self.pages.get((id / HITS_PAGE) as usize)?;
+        let seconds = page.get(&(id % HITS_PAGE), 0).ok().filter(|seconds| *seconds != 0)?;
+        let hit = monotonic_time(u64::from(seconds) * 1_000_000_000)?;
+        let hit = Timestamp::from_second(hit.as_second()).ok()?;
+        // An earlier hit was that of an entry that had the id before; clocks of whole seconds differ by one.
+        let earliest = added_at.saturating_sub(SignedDuration::from_secs(1)).ok()?;
+        (hit >= earliest).then_some(hit.max(added_at))
+    }
+}
+
+/// Wall-clock time of a moment on the monotonic clock, given in nanoseconds.
+pub(super) fn monotonic_time(nanoseconds: u64) -> Option<Timestamp> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?;
+    let now = SignedDuration::new(now.tv_sec(), i32::try_from(now.tv_nsec()).ok()?);
+    let then = SignedDuration::from_nanos(i64::try_from(nanoseconds).ok()?);
+    Timestamp::now().checked_sub(now.checked_sub(then)?).ok()
+}

@@ -1,0 +1,120 @@
+//! The table in force, and the small changes that are made in it in place.
+//!
+//! Swapping the root waits until every running program has left the old table, some ten milliseconds. What differs
+//! in one service's row only (its first entry, its last one, a new trie) is written into the memory that the
+//! program reads: field by field, in an order in which a packet meets the row as it was or as it will be.
+
+use std::{
+    mem,
+    num::NonZeroUsize,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use allowlist_common::abi::{OPEN, PolicyTable, ServiceRow};
+use aya::maps::{MapData, MapError};
+use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+/// Arrays are looked up by an index of 32 bits.
+const KEY_SIZE: u32 = 4;
+
+/// A map with a table, and its memory.
+pub(super) struct LiveTable {
+    pub(super) map: MapData,
+    memory: NonNull<PolicyTable>,
+    table: Box<PolicyTable>,
+}
+
+// SAFETY: the memory is the kernel's and belongs to no thread; once published it is written through atomics only.
+unsafe impl Send for LiveTable {}
+
+impl LiveTable {
+    /// A new map with a table; nobody reads it yet.
+    ///
+    /// # Errors
+    /// The kernel's refusal to make or map it.
+    pub(super) fn new(table: Box<PolicyTable>) -> Result<Self, MapError> {
+        let size = u32::try_from(mem::size_of::<PolicyTable>()).unwrap_or(u32::MAX);
+        let kind = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
+        let layout = aya_obj::Map::new_from_params(kind, KEY_SIZE, size, 1, BPF_F_MMAPABLE);
+        let map = MapData::create(layout, "policy_table", None)?;
+        let length = NonZeroUsize::new(mem::size_of::<PolicyTable>());
+        let length = length.unwrap_or(NonZeroUsize::MIN);
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice; it is as long as the map's only value.
+        let memory = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, map.fd(), 0) };
+        let memory: NonNull<PolicyTable> =
+            memory.map_err(|errno| MapError::IoError(errno.into()))?.cast();
+        // SAFETY: the mapping is as long as a table, begins at a page, and nobody else knows of it yet.
+        unsafe { memory.copy_from_nonoverlapping(NonNull::from(table.as_ref()), 1) };
+        Ok(Self { map, memory, table })
+    }
+
+    /// The table.
+    pub(super) fn table(&self) -> &PolicyTable {
+        &self.table
+    }
+
+    /// Makes the table this one in place; `false` where it differs in more than one service's row.
+    pub(super) fn become_in_place(&mut self, next: &PolicyTable) -> bool {
+        let mut changed = (0..).zip(self.table.services.iter().zip(&next.services));
+        let Some((number, (before, after))) = changed.find(|(_, (before, after))| before != after)
+        else {
+            return false;
+        };
+        let (before, after) = (*before, *after);
+        let mut reached = self.table.clone();
+        reached.services[number] = after;
+        for (row, next) in reached.rows.iter_mut().zip(&next.rows) {
+            row.guarded = next.guarded;
+        }
+        if *reached != *next {
+            return false;
+        }
+        if after.flags & OPEN == 0 {
+            // The tries first, for an open service does not ask them; then what guards it; then the service.
+            self.store_tries(number, after);
+            self.store_guards(next);
+            self.store(|table| &raw const table.services[number].flags, after.flags);
+        } else {
+            self.store(|table| &raw const table.services[number].flags, after.flags);
+            self.store_guards(next);
+            self.store_tries(number, after);
+        }
+        debug_assert_ne!(before, after);
+        self.table = reached;
+        true
+    }
+
+    fn store_tries(&self, number: usize, row: ServiceRow) {
+        self.store(|table| &raw const table.services[number].trie_v4, row.trie_v4);
+        self.store(|table| &raw const table.services[number].trie_v6, row.trie_v6);
+    }
+
+    fn store_guards(&self, next: &PolicyTable) {
+        for (index, row) in next.rows.iter().enumerate() {
+            if self.table.rows[index].guarded != row.guarded {
+                self.store(|table| &raw const table.rows[index].guarded, row.guarded);
+            }
+        }
+    }
+
+    /// Stores a word where it stands in the copy of the table here.
+    fn store(&self, field: impl Fn(&PolicyTable) -> *const u32, value: u32) {
+        let offset = field(&self.table).addr() - std::ptr::from_ref(self.table.as_ref()).addr();
+        // SAFETY: the offset is that of an aligned u32 inside the table, which the memory holds for as long as
+        // `self` lives; everybody who writes it does so here.
+        let word = unsafe { AtomicU32::from_ptr(self.memory.as_ptr().byte_add(offset).cast()) };
+        word.store(value, Ordering::SeqCst);
+    }
+}
+
+impl Drop for LiveTable {
+    fn drop(&mut self) {
+        // SAFETY: the mapping that `new` made, whole; nothing refers to it any more.
+        if let Err(errno) = unsafe { munmap(self.memory.cast(), mem::size_of::<PolicyTable>()) } {
+            tracing::warn!("cannot unmap a table: {errno}");
+        }
+    }
+}

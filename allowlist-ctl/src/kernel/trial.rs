@@ -1,0 +1,54 @@
+//! Test runs: what the loaded programs make of a frame that nobody sent.
+
+use std::io;
+
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions};
+
+use super::Kernel;
+
+/// What the program does with a frame.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Action {
+    /// It goes on to the network stack.
+    Passed,
+    /// It vanishes.
+    Dropped,
+    /// It goes back, turned into an answer.
+    SentBack,
+}
+
+/// Of `enum xdp_action` in `linux/bpf.h`.
+const DROP: u32 = 1;
+const PASS: u32 = 2;
+const TX: u32 = 3;
+
+impl Kernel {
+    /// Runs the judging program over a frame, from its Ethernet header on, as if it came in on the loopback interface
+    /// of this thread's network namespace. It counts and reports as ever; nothing is sent.
+    ///
+    /// # Errors
+    /// What the kernel answered: `InvalidInput` for a frame of less than 14 bytes or more than a page takes.
+    pub fn judge(&mut self, frame: &[u8]) -> io::Result<Action> {
+        let program = self.loaded.program().map_err(io::Error::other)?;
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+        let result = program.test_run(options).map_err(|error| match error {
+            ProgramError::SyscallError(error) => error.io_error,
+            error => io::Error::other(error),
+        })?;
+        match result.return_value {
+            PASS => Ok(Action::Passed),
+            DROP => Ok(Action::Dropped),
+            TX => Ok(Action::SentBack),
+            action => Err(io::Error::other(format!("the program answered {action}"))),
+        }
+    }
+
+    /// How many instructions the verifier followed in each of the loaded programs, by name; the kernel says so since
+    /// Linux 5.16.
+    #[must_use]
+    pub fn instructions(&self) -> Vec<(&'static str, u32)> {
+        let count = |program: &aya::programs::Xdp| program.info().ok()?.verified_instruction_count();
+        let programs = self.loaded.programs();
+        programs.filter_map(|(name, program)| Some((name, count(program)?))).collect()
+    }
+}

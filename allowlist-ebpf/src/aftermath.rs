@@ -1,0 +1,98 @@
+//! What follows a denial: a report, an answer.
+//!
+//! It is a program of its own, reached by a tail call, so that the one that judges every packet stays short, and
+//! each has a stack of its own. Without it (a daemon that is just starting) packets are dropped all the same.
+
+use allowlist_common::{
+    abi::{Drop, Judged},
+    decide::Verdict,
+    parse::{self, Flow},
+};
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
+    macros::xdp,
+    programs::XdpContext,
+};
+
+use crate::{
+    clock, events, maps,
+    packet::{self, Frame},
+    reject,
+};
+
+/// Answers for each CPU in a second; what is denied beyond them is dropped without one.
+const REJECTS_PER_SECOND: u32 = 1000;
+
+/// What the judging program tells the one that follows, by a place of this CPU.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Handover {
+    /// Id of the entry that decided.
+    pub(crate) entry: u32,
+    /// What becomes of the packet if it is not answered.
+    pub(crate) action: u32,
+    /// Number of the service.
+    pub(crate) service: u16,
+    /// Why, as events have it.
+    pub(crate) reason: u8,
+    /// Bits of what is to be done.
+    pub(crate) tasks: u8,
+}
+
+const REPORT: u8 = 1;
+const REJECT: u8 = 2;
+
+/// Hands a packet over where there is something left to do, and says what becomes of it otherwise.
+#[inline(always)]
+pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict) -> u32 {
+    let action = if verdict.passes() { XDP_PASS } else { XDP_DROP };
+    let mut tasks = if events::may_report() { REPORT } else { 0 };
+    if verdict.reject {
+        let now = clock::seconds(clock::nanoseconds());
+        if maps::take_reject(REJECTS_PER_SECOND, now) {
+            tasks |= REJECT;
+        } else {
+            maps::count(verdict.service, Judged::RejectLimited, 0);
+        }
+    }
+    if tasks != 0
+        && let Some(place) = maps::handover()
+    {
+        let reason = Drop::reason(verdict);
+        *place = Handover { entry: verdict.entry, action, service: verdict.service, reason, tasks };
+        maps::tail_call_aftermath(ctx);
+    }
+    action
+}
+
+/// The program that follows `allowlist`.
+#[xdp]
+fn aftermath(ctx: XdpContext) -> u32 {
+    follow(&ctx)
+}
+
+/// The program that follows `allowlist_frags`.
+#[xdp(frags)]
+fn aftermath_frags(ctx: XdpContext) -> u32 {
+    follow(&ctx)
+}
+
+#[inline(always)]
+fn follow(ctx: &XdpContext) -> u32 {
+    let Some(handover) = maps::handover() else { return XDP_DROP };
+    let frame = Frame::new(ctx);
+    let length = frame.len();
+    let mut flow = Flow::EMPTY;
+    let parsed = parse::parse(&frame, &mut flow);
+    if handover.tasks & REPORT != 0 {
+        events::report(&frame, &flow, packet::ifindex(ctx), handover);
+    }
+    if handover.tasks & REJECT != 0
+        && parsed.is_ok()
+        && reject::answer(ctx, &frame, &flow).is_some()
+    {
+        maps::count(handover.service, Judged::RejectSent, length);
+        return XDP_TX;
+    }
+    handover.action
+}
