@@ -5,6 +5,7 @@
 mod bench;
 mod binaries;
 mod demo;
+mod fuzz;
 mod privilege;
 mod setup;
 mod test;
@@ -29,6 +30,8 @@ enum Task {
     Demo(demo::Options),
     /// Measure how fast changes take effect and what a verdict costs.
     Bench(bench::Options),
+    /// Judge random packets and policies, and compare who judges them; the short form is among the tests.
+    Fuzz(fuzz::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(),
         Task::Demo(options) => demo::run(options),
         Task::Bench(options) => bench::run(options),
+        Task::Fuzz(options) => fuzz::run(options),
         Task::Test { fast } => test::run(fast),
     };
     match result {

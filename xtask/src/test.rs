@@ -40,7 +40,8 @@ pub(crate) fn run(fast: bool) -> Result<()> {
     Ok(())
 }
 
-fn step(name: &str, command: &mut Command) -> Result<()> {
+/// Runs a command of the project's root, which has to succeed, with a heading and the time it took.
+pub(crate) fn step(name: &str, command: &mut Command) -> Result<()> {
     println!("\n== {name}");
     let begin = Instant::now();
     let status = command
@@ -83,10 +84,16 @@ fn clippy_ebpf(toolchain: Toolchain) -> Command {
     command
 }
 
-/// Namespaces and XDP need root; building as root would leave files that a user can't remove.
 fn end_to_end() -> Result<Command> {
-    let mut command = cargo();
+    let mut command = as_root()?;
     command.arg("test").args(HOST_CRATES).args(["--test", "*"]);
+    Ok(command)
+}
+
+/// Cargo, such that what it runs is run by root. Namespaces and XDP need that; building as root would leave files
+/// that a user can't remove.
+pub(crate) fn as_root() -> Result<Command> {
+    let mut command = cargo();
     if !privilege::is_root() {
         let rustc = Command::new("rustc").args(["--print", "host-tuple"]).output()?;
         let host = String::from_utf8(rustc.stdout).context("rustc names no host")?;
