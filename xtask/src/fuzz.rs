@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{binaries, setup, test};
 
 /// How long.
-#[derive(clap::Args)]
+#[derive(Clone, Copy, clap::Args)]
 pub(crate) struct Options {
     /// Packets that the host code, the loaded program and an oracle have to agree about
     #[arg(long, default_value_t = 10_000_000)]
