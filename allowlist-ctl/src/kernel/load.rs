@@ -34,6 +34,12 @@ impl Loaded {
         program.try_into()
     }
 
+    /// The programs that were loaded, by name.
+    pub(super) fn programs(&self) -> impl Iterator<Item = (&'static str, &Xdp)> {
+        let named = |name| Some((name, self.ebpf.program(name)?.try_into().ok()?));
+        self.names.into_iter().filter_map(named)
+    }
+
     /// Takes a map out of the object.
     pub(super) fn take_map(&mut self, name: &str) -> Result<Map, LoadError> {
         let map = self.ebpf.take_map(name);

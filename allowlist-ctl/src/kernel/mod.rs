@@ -20,6 +20,7 @@ mod pool;
 mod retry;
 mod sync;
 mod sys;
+mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +37,7 @@ pub use self::{
     hits::Hits,
     netlink::{Interface, interfaces},
     pins::Pins,
+    trial::Action,
 };
 use allowlist_common::abi::maps;
 

@@ -47,7 +47,8 @@ impl Kernel {
     /// Linux 5.16.
     #[must_use]
     pub fn instructions(&self) -> Vec<(&'static str, u32)> {
-        let count = |program: &aya::programs::Xdp| program.info().ok()?.verified_instruction_count();
+        let count =
+            |program: &aya::programs::Xdp| program.info().ok()?.verified_instruction_count();
         let programs = self.loaded.programs();
         programs.filter_map(|(name, program)| Some((name, count(program)?))).collect()
     }

@@ -1,0 +1,98 @@
+//! Entries that have ended give way to the next less specific one, however many there are.
+
+use std::net::IpAddr;
+
+use allowlist::policy::{EntryKey, Kind, Prefix};
+use allowlist_common::abi::Judged;
+use ipnet::IpNet;
+use jiff::{Timestamp, ToSpan as _};
+
+use crate::{
+    bed::in_lab,
+    counted::{Counted, Tally},
+    policies::{Line, policy, service},
+    table::build::{V4, V6},
+};
+
+/// Entries of one kind for an address: one for each length, all ended but the least specific one.
+fn nested(address: IpAddr, width: u8, kind: Kind, decides: bool) -> Vec<Line> {
+    let ended = Timestamp::now() - 1.hour();
+    (0..=width)
+        .filter_map(|bits| Prefix::new(IpNet::new(address, bits).unwrap().trunc()))
+        .map(|prefix| {
+            let lasts = prefix.bits() == 0 && decides;
+            (EntryKey { prefix, kind }, (!lasts).then_some(ended))
+        })
+        .collect()
+}
+
+#[test]
+fn a_source_behind_every_ended_prefix_there_can_be_is_judged_by_the_one_that_lasts() {
+    let v4 = V4 { source: [10, 170, 85, 3], ..V4::to(22) };
+    let v6 = V6 { source: [0x2a; 16], ..V6::to(22) };
+    let table = [
+        ("allow lasts, IPv4", IpAddr::from(v4.source), 32, true, v4.frame(), Judged::Admitted),
+        ("none lasts, IPv4", IpAddr::from(v4.source), 32, false, v4.frame(), Judged::Denied),
+        ("allow lasts, IPv6", IpAddr::from(v6.source), 128, true, v6.frame(), Judged::Admitted),
+        ("none lasts, IPv6", IpAddr::from(v6.source), 128, false, v6.frame(), Judged::Denied),
+    ];
+    in_lab(|bed| {
+        for (name, address, width, decides, frame, judged) in table {
+            let entries = nested(address, width, Kind::Allow, decides);
+            bed.enforce(&policy([(service(&["tcp/22".into()]), entries)]), false);
+            let expected = Counted::Service(1, judged);
+            assert_eq!(bed.on_host(&frame), expected, "{name}");
+            assert_eq!(bed.in_kernel(&frame).1, Tally::from([(expected, 1)]), "{name}");
+        }
+    });
+}
+
+#[test]
+fn ends_decide_which_entry_does() {
+    let (ended, lasting) = (Timestamp::now() - 1.hour(), Timestamp::now() + 24.hours());
+    let key = |text: &str, kind| EntryKey { prefix: text.parse().unwrap(), kind };
+    let (wide, narrow) = ("192.0.2.0/24", "192.0.2.66/32");
+    let (allow, except) = (Kind::Allow, Kind::Except);
+    let table: [(&str, Vec<Line>, Judged); 7] = [
+        ("an allow that has ended", vec![(key(narrow, allow), Some(ended))], Judged::Denied),
+        ("an allow that lasts", vec![(key(narrow, allow), Some(lasting))], Judged::Admitted),
+        (
+            "an ended allow below one that stays",
+            vec![(key(narrow, allow), Some(ended)), (key(wide, allow), None)],
+            Judged::Admitted,
+        ),
+        (
+            "an ended except below an allow",
+            vec![(key(narrow, except), Some(ended)), (key(wide, allow), Some(lasting))],
+            Judged::Admitted,
+        ),
+        (
+            "a lasting except below an allow",
+            vec![(key(narrow, except), Some(lasting)), (key(wide, allow), None)],
+            Judged::Denied,
+        ),
+        (
+            "a tie whose except has ended",
+            vec![(key(narrow, except), Some(ended)), (key(narrow, allow), None)],
+            Judged::Admitted,
+        ),
+        (
+            "a tie whose allow has ended, below an allow",
+            vec![
+                (key(narrow, except), Some(ended)),
+                (key(narrow, allow), Some(ended)),
+                (key(wide, allow), None),
+            ],
+            Judged::Admitted,
+        ),
+    ];
+    let frame = V4::to(22).frame();
+    in_lab(|bed| {
+        for (name, entries, judged) in table {
+            bed.enforce(&policy([(service(&["tcp/22".into()]), entries)]), false);
+            let expected = Counted::Service(1, judged);
+            assert_eq!(bed.on_host(&frame), expected, "{name}");
+            assert_eq!(bed.in_kernel(&frame).1, Tally::from([(expected, 1)]), "{name}");
+        }
+    });
+}
