@@ -362,7 +362,7 @@ pub struct Drop {
     pub source: [u8; 16],
     /// Index of the interface.
     pub ifindex: u32,
-    /// Length of the frame, in bytes, as far as it is in the first buffer.
+    /// Length of the frame, in bytes.
     pub length: u32,
     /// Id of the except that decided; 0 where no entry covers the source.
     pub entry: u32,

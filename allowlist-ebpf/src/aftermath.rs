@@ -68,24 +68,23 @@ pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict) -> u32 {
 /// The program that follows `allowlist`.
 #[xdp]
 fn aftermath(ctx: XdpContext) -> u32 {
-    follow(&ctx)
+    follow(&ctx, Frame::new(&ctx).len())
 }
 
 /// The program that follows `allowlist_frags`.
 #[xdp(frags)]
 fn aftermath_frags(ctx: XdpContext) -> u32 {
-    follow(&ctx)
+    follow(&ctx, packet::length_of_all_buffers(&ctx))
 }
 
 #[inline(always)]
-fn follow(ctx: &XdpContext) -> u32 {
+fn follow(ctx: &XdpContext, length: u64) -> u32 {
     let Some(handover) = maps::handover() else { return XDP_DROP };
     let frame = Frame::new(ctx);
-    let length = frame.len();
     let mut flow = Flow::EMPTY;
     let parsed = parse::parse(&frame, &mut flow);
     if handover.tasks & REPORT != 0 {
-        events::report(&frame, &flow, packet::ifindex(ctx), handover);
+        events::report(&frame, &flow, packet::ifindex(ctx), length, handover);
     }
     if handover.tasks & REJECT != 0
         && parsed.is_ok()

@@ -21,7 +21,7 @@ pub(crate) fn may_report() -> bool {
 
 /// Reports a packet; of one that could not be parsed, what was found before that.
 #[inline(always)]
-pub(crate) fn report(frame: &Frame, flow: &Flow, ifindex: u32, handover: &Handover) {
+pub(crate) fn report(frame: &Frame, flow: &Flow, ifindex: u32, length: u64, handover: &Handover) {
     let Some(mut entry) = maps::EVENTS.reserve_untyped::<Drop>(0) else {
         maps::count_lost_event();
         return;
@@ -30,7 +30,7 @@ pub(crate) fn report(frame: &Frame, flow: &Flow, ifindex: u32, handover: &Handov
         time: clock::nanoseconds(),
         source: flow.source,
         ifindex,
-        length: u32::try_from(frame.len()).unwrap_or(u32::MAX),
+        length: u32::try_from(length).unwrap_or(u32::MAX),
         entry: handover.entry,
         service: handover.service,
         port: flow.port,

@@ -29,21 +29,20 @@ use crate::{maps::KernelTries, packet::Frame};
 /// The filter for drivers and kernels that hand over a packet in one buffer.
 #[xdp]
 fn allowlist(ctx: XdpContext) -> u32 {
-    filter(&ctx)
+    filter(&ctx, Frame::new(&ctx).len())
 }
 
 /// The same filter for packets in several buffers; the headers are in the first one.
 #[xdp(frags)]
 fn allowlist_frags(ctx: XdpContext) -> u32 {
-    filter(&ctx)
+    filter(&ctx, packet::length_of_all_buffers(&ctx))
 }
 
 #[inline(always)]
-fn filter(ctx: &XdpContext) -> u32 {
+fn filter(ctx: &XdpContext, length: u64) -> u32 {
     // No policy: nothing is protected yet. The daemon attaches only after it has put one here.
     let Some(table) = maps::policy() else { return XDP_PASS };
     let frame = Frame::new(ctx);
-    let length = frame.len();
     let ifindex = packet::ifindex(ctx);
     let mut flow = Flow::EMPTY;
     let parsed = parse::parse(&frame, &mut flow);

@@ -4,19 +4,28 @@ use core::hint::black_box;
 
 use allowlist_common::packet::Packet;
 use aya_ebpf::{
-    helpers::{bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    helpers::{bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
 
-/// Headers are read below this offset; the deepest that the parser walks end well before it, save extension
-/// headers made to be long, and those count as cut off.
-const MAX_OFFSET: usize = 1023;
+/// Headers are read below this offset, which the verifier wants to know. The longest that the parser walks, eight
+/// extension headers of 2 KiB behind four VLAN tags, end well before it.
+const MAX_OFFSET: usize = 0x7fff;
 
 /// Index of the interface that a packet came in on.
 #[inline(always)]
 pub(crate) fn ifindex(ctx: &XdpContext) -> u32 {
     // SAFETY: the context is the kernel's, valid for this run of the program.
     unsafe { (*ctx.ctx).ingress_ifindex }
+}
+
+/// Length of a packet in bytes, in however many buffers it is.
+///
+/// For programs that take several buffers; kernels without them do not know the helper.
+#[inline(always)]
+pub(crate) fn length_of_all_buffers(ctx: &XdpContext) -> u64 {
+    // SAFETY: the context is the kernel's; the helper only reads it.
+    unsafe { bpf_xdp_get_buff_len(ctx.ctx) }
 }
 
 /// The linear part of a packet.

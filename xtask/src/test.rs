@@ -30,6 +30,8 @@ pub(crate) fn run(fast: bool) -> Result<()> {
     step("clippy, eBPF", &mut clippy_ebpf(toolchain))?;
     step("unit tests", cargo().arg("test").args(HOST_CRATES).args(["--lib", "--bin", "xtask"]))?;
     step("documentation's examples", cargo().arg("test").args(HOST_CRATES).arg("--doc"))?;
+    let packets = ["--package", "allowlist-common", "--test", "packets"];
+    step("packets, on the host", cargo().arg("test").args(packets))?;
     if !fast {
         if privilege::is_root() {
             lab::sweep(&demo::kept());

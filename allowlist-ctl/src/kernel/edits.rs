@@ -206,7 +206,7 @@ mod tests {
         })
     }
 
-    /// DESIGN's rule, without a trie: the most specific entry that has not ended; on a tie the except.
+    /// The rule of docs/verdicts.md, without a trie: the most specific entry that has not ended; on a tie the except.
     fn by_the_rule(entries: &Entries, source: [u8; 4]) -> bool {
         entries
             .iter()

@@ -129,21 +129,6 @@ fn host_and_kernel_judge_every_row_of_the_table_as_it_states() {
     });
 }
 
-/// The program reads headers below byte 1023 of a frame; what lies beyond counts as cut off, whoever sent it.
-#[test]
-fn headers_beyond_the_reach_of_the_kernel_never_pass_it() {
-    in_lab(|bed| {
-        World::Enforced.enter(bed);
-        for row in table::far_rows() {
-            assert_eq!(bed.on_host(&row.frame), World::Enforced.counter(row.fate), "{}", row.name);
-            let cut_off = Counted::unreadable(Aside::ExtensionCutOff, true);
-            let (action, tally) = bed.in_kernel(&row.frame);
-            assert_eq!(action, Action::Dropped, "{}", row.name);
-            assert_eq!(tally, Tally::from([(cut_off, 1)]), "{}", row.name);
-        }
-    });
-}
-
 /// More than a page: the test run hands it over in several buffers, as drivers do.
 #[test]
 fn jumbo_frames_are_judged_by_the_headers_in_their_first_buffer() {

@@ -175,8 +175,8 @@ fn cut_off() -> Vec<Row> {
     rows
 }
 
-/// The ports stand behind byte 1023 of the frame.
-pub(crate) fn far_rows() -> Vec<Row> {
+/// Extension headers of more than a kilobyte.
+pub(crate) fn long_rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, kind, length) in [
         ("hop-by-hop", HOP_BY_HOP, 1024),

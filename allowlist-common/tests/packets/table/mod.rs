@@ -1,4 +1,4 @@
-//! The table of packets: what each is, its bytes, and what DESIGN section 2 makes of it, stated by hand.
+//! The table of packets: what each is, its bytes, and what docs/verdicts.md makes of it, stated by hand.
 //!
 //! Every row is judged under one policy, that of [`ENTRIES`] and the ports below; what it states never comes out of
 //! the parser that it tests. The port [`DECOY`] stands where a wrong reader would look for the real one.
@@ -89,13 +89,9 @@ pub(crate) fn rows() -> Vec<Row> {
         ipv4::rows(),
         ipv6::rows(),
         chains::rows(),
+        chains::long_rows(),
         transport::rows(),
         sources::rows(),
     ];
     rooms.into_iter().flatten().collect()
-}
-
-/// Frames with headers beyond the bytes that the kernel program reads, with what DESIGN says of them.
-pub(crate) fn far_rows() -> Vec<Row> {
-    chains::far_rows()
 }

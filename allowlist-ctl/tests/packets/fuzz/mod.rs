@@ -1,4 +1,4 @@
-//! Random policies and packets through an oracle of DESIGN section 2, the host's code and the loaded program.
+//! Random policies and packets through an oracle of the rules in docs/verdicts.md, the host's code and the loaded program.
 //!
 //! `ALLOWLIST_FUZZ_PACKETS` says how many packets, `ALLOWLIST_FUZZ_SEED` where they start.
 

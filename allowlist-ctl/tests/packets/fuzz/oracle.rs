@@ -1,4 +1,4 @@
-//! DESIGN section 2, read word by word and written down anew: slow, and over nothing but the policy.
+//! docs/verdicts.md, read word by word and written down anew: slow, and over nothing but the policy.
 
 use std::net::IpAddr;
 
