@@ -29,15 +29,20 @@ impl Sum {
     #[inline(always)]
     pub(crate) const fn native(self, sum: u32) -> Self {
         // The sum of swapped words is the swapped sum (RFC 1071, section 2 B).
-        let folded = (sum & 0xffff) + (sum >> 16);
-        let folded = (folded & 0xffff) + (folded >> 16);
-        self.word(u16::from_be((folded & 0xffff) as u16))
+        self.word(u16::from_be(fold(sum)))
     }
 
     /// The checksum: the complement of the folded sum. Sums of up to 65,536 words fold in two steps.
     #[inline(always)]
     pub(crate) const fn checksum(self) -> u16 {
-        let once = (self.0 & 0xffff) + (self.0 >> 16);
-        !(((once & 0xffff) + (once >> 16)) as u16)
+        !fold(self.0)
     }
+}
+
+/// Adds what went beyond 16 bits, twice: the first time may go beyond them again.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits")]
+const fn fold(sum: u32) -> u16 {
+    let once = (sum & 0xffff) + (sum >> 16);
+    ((once & 0xffff) + (once >> 16)) as u16
 }

@@ -84,7 +84,7 @@ pub(crate) fn handover() -> Option<&'static mut Handover> {
 #[inline(always)]
 pub(crate) fn tail_call_aftermath(ctx: &XdpContext) {
     // SAFETY: the array holds programs of this object for the same kind of context.
-    let _ = unsafe { AFTERMATH.tail_call(ctx, 0) };
+    unsafe { AFTERMATH.tail_call(ctx, 0) };
 }
 
 /// How many answers this CPU sent in a second.

@@ -2,15 +2,11 @@
 
 use core::hint::black_box;
 
-use allowlist_common::packet::Packet;
+use allowlist_common::packet::{Packet, REACH};
 use aya_ebpf::{
     helpers::{bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
-
-/// Headers are read below this offset, which the verifier wants to know. The longest that the parser walks, eight
-/// extension headers of 2 KiB behind four VLAN tags, end well before it.
-const MAX_OFFSET: usize = 0x7fff;
 
 /// Index of the interface that a packet came in on.
 #[inline(always)]
@@ -60,16 +56,16 @@ impl Frame {
     /// The sum of the 32-bit words of `N` bytes, as the Internet checksum wants it, in the byte order of the host.
     #[inline(always)]
     pub(crate) fn sum<const N: usize>(&self, offset: usize) -> Option<u32> {
-        let place = self.place::<N>(offset)?;
+        let place = self.place::<N>(offset)? as *mut u32;
+        let length = u32::try_from(N).ok()?;
         // SAFETY: the bytes at `place` were found to lie inside the packet; the helper only reads them.
-        let sum =
-            unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, place as *mut u32, N as u32, 0) };
+        let sum = unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, place, length, 0) };
         u32::try_from(sum).ok()
     }
 
     #[inline(always)]
     fn place<const N: usize>(&self, offset: usize) -> Option<usize> {
-        if offset > MAX_OFFSET {
+        if offset >= REACH {
             return None;
         }
         let place = self.start + offset;

@@ -20,8 +20,13 @@ const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 const TCP_HEADER: usize = 20;
 const ICMP_HEADER: usize = 8;
-/// What an ICMP error quotes of the packet behind its transport header's start (RFC 792).
-const QUOTED_TRANSPORT: usize = 8;
+/// What an ICMP error quotes: the IP header and eight bytes behind it (RFC 792).
+const QUOTED_V4: usize = IPV4_HEADER + 8;
+/// The same for ICMPv6, which would allow more (RFC 4443, section 3.1).
+const QUOTED_V6: usize = IPV6_HEADER + 8;
+/// What an ICMP error needs room for before the packet.
+const MORE_V4: usize = IPV4_HEADER + ICMP_HEADER;
+const MORE_V6: usize = IPV6_HEADER + ICMP_HEADER;
 const HOP_LIMIT: u8 = 64;
 
 const TCP: u8 = 6;
@@ -117,6 +122,13 @@ impl Reset {
     }
 }
 
+/// Lengths of headers are written in 16 bits.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "headers are shorter than 64 KiB")]
+const fn length(bytes: usize) -> u16 {
+    bytes as u16
+}
+
 /// Puts a reset in the packet's place; the VLAN tags stay.
 #[inline(always)]
 fn send_reset(ctx: &XdpContext, flow: &Flow, reset: &Reset) -> Option<()> {
@@ -126,16 +138,16 @@ fn send_reset(ctx: &XdpContext, flow: &Flow, reset: &Reset) -> Option<()> {
             let (source, destination) = (&v4(&flow.source), &v4(&flow.destination));
             let frame = resize(ctx, 0, start + IPV4_HEADER + TCP_HEADER)?;
             turn_around(&frame)?;
-            write_ipv4(&frame, start, TCP, TCP_HEADER as u16, destination, source)?;
-            let pseudo = pseudo_v4(source, destination, TCP, TCP_HEADER as u16);
+            write_ipv4(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
+            let pseudo = pseudo_v4(source, destination, TCP, length(TCP_HEADER));
             frame.write(start + IPV4_HEADER, &reset.header(pseudo))
         }
         Family::V6 => {
             let (source, destination) = (&flow.source, &flow.destination);
             let frame = resize(ctx, 0, start + IPV6_HEADER + TCP_HEADER)?;
             turn_around(&frame)?;
-            write_ipv6(&frame, start, TCP, TCP_HEADER as u16, destination, source)?;
-            let pseudo = pseudo_v6(source, destination, TCP, TCP_HEADER as u16);
+            write_ipv6(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
+            let pseudo = pseudo_v6(source, destination, TCP, length(TCP_HEADER));
             frame.write(start + IPV6_HEADER, &reset.header(pseudo))
         }
     }
@@ -152,24 +164,21 @@ fn send_icmp(ctx: &XdpContext, flow: &Flow) -> Option<()> {
     match flow.family {
         Family::V4 if headers == IPV4_HEADER => {
             let (source, destination) = (&v4(&flow.source), &v4(&flow.destination));
-            const MORE: usize = IPV4_HEADER + ICMP_HEADER;
-            const QUOTED: usize = IPV4_HEADER + QUOTED_TRANSPORT;
-            let frame = make_room(ctx, start, MORE, QUOTED)?;
-            write_ipv4(&frame, start, ICMP, (ICMP_HEADER + QUOTED) as u16, destination, source)?;
+            let frame = make_room(ctx, start, MORE_V4, QUOTED_V4)?;
+            let length = length(ICMP_HEADER + QUOTED_V4);
+            write_ipv4(&frame, start, ICMP, length, destination, source)?;
             // Administratively prohibited: RFC 1812, section 5.2.7.1.
-            let sum = Sum::ZERO.word(0x030d).native(frame.sum::<QUOTED>(start + MORE)?);
+            let sum = Sum::ZERO.word(0x030d).native(frame.sum::<QUOTED_V4>(start + MORE_V4)?);
             frame.write(start + IPV4_HEADER, &icmp_header(3, 13, sum))
         }
         Family::V6 if headers == IPV6_HEADER => {
             let (source, destination) = (&flow.source, &flow.destination);
-            const MORE: usize = IPV6_HEADER + ICMP_HEADER;
-            const QUOTED: usize = IPV6_HEADER + QUOTED_TRANSPORT;
-            const LENGTH: u16 = (ICMP_HEADER + QUOTED) as u16;
-            let frame = make_room(ctx, start, MORE, QUOTED)?;
-            write_ipv6(&frame, start, ICMPV6, LENGTH, destination, source)?;
+            let frame = make_room(ctx, start, MORE_V6, QUOTED_V6)?;
+            let length = length(ICMP_HEADER + QUOTED_V6);
+            write_ipv6(&frame, start, ICMPV6, length, destination, source)?;
             // Administratively prohibited: RFC 4443, section 3.1.
-            let sum = pseudo_v6(source, destination, ICMPV6, LENGTH).word(0x0101);
-            let sum = sum.native(frame.sum::<QUOTED>(start + MORE)?);
+            let sum = pseudo_v6(source, destination, ICMPV6, length).word(0x0101);
+            let sum = sum.native(frame.sum::<QUOTED_V6>(start + MORE_V6)?);
             frame.write(start + IPV6_HEADER, &icmp_header(1, 1, sum))
         }
         _ => None,
@@ -216,7 +225,7 @@ fn write_ipv4(
     from: &[u8; 4],
     to: &[u8; 4],
 ) -> Option<()> {
-    let length = IPV4_HEADER as u16 + payload;
+    let length = length(IPV4_HEADER) + payload;
     // Not to be fragmented, so that the identification does not matter (RFC 6864, section 4.1).
     let sum = Sum::ZERO.word(0x4500).word(length).word(0x4000).bytes(&[HOP_LIMIT, protocol]);
     let [sum_high, sum_low] = sum.bytes(from).bytes(to).checksum().to_be_bytes();

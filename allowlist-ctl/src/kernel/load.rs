@@ -17,10 +17,25 @@ use super::{Counters, Events, Pins, error::LoadError, retry::os_error};
 /// The program, compiled by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
 
-/// The judging program and the one that follows a denial, with and without support for packets in several buffers;
-/// the first pair that loads is taken.
-const PROGRAMS: [[&str; 2]; 2] =
-    [["allowlist_frags", "aftermath_frags"], ["allowlist", "aftermath"]];
+/// The judging program and the one that follows a denial, for kernels of different abilities.
+struct Variant {
+    names: [&'static str; 2],
+    /// 1 where the kernel has a clock that is read for next to nothing (Linux 5.11).
+    coarse_clock: u8,
+}
+
+const FRAGS: [&str; 2] = ["allowlist_frags", "aftermath_frags"];
+const PLAIN: [&str; 2] = ["allowlist", "aftermath"];
+
+/// The first variant that the kernel takes is the one that is used: packets in several buffers came with Linux 5.18.
+const VARIANTS: [Variant; 3] = [
+    Variant { names: FRAGS, coarse_clock: 1 },
+    Variant { names: PLAIN, coarse_clock: 1 },
+    Variant { names: PLAIN, coarse_clock: 0 },
+];
+
+/// The program's constant of [`Variant::coarse_clock`].
+const COARSE_CLOCK: &str = "COARSE_CLOCK";
 
 /// A loaded program and its maps.
 pub(super) struct Loaded {
@@ -87,24 +102,22 @@ pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
     }
     // A line a dropped packet: only for whoever asks for it by name, not with RUST_LOG=debug.
     let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::TRACE) { 4 } else { 0 };
-    let mut loader = EbpfLoader::new();
-    loader.override_global(aya_log::LEVEL, &log_level, true);
-    for (name, entries) in Pins::counter_maps() {
-        loader.map_pin_path(name, pins.counters(name, entries)?);
-    }
-    let mut ebpf = loader.load(OBJECT).map_err(explain)?;
-    let names = load_first(&mut ebpf)?;
-    if log_level > 0 {
-        forward_log(&mut ebpf);
-    }
-    Ok(Loaded { ebpf, names })
-}
-
-fn load_first(ebpf: &mut Ebpf) -> Result<[&'static str; 2], LoadError> {
     let mut refused = None;
-    for names in PROGRAMS {
-        match names.iter().try_for_each(|name| load_program(ebpf, name)) {
-            Ok(()) => return Ok(names),
+    for Variant { names, coarse_clock } in VARIANTS {
+        let mut loader = EbpfLoader::new();
+        loader.override_global(aya_log::LEVEL, &log_level, true);
+        loader.override_global(COARSE_CLOCK, &coarse_clock, true);
+        for (name, entries) in Pins::counter_maps() {
+            loader.map_pin_path(name, pins.counters(name, entries)?);
+        }
+        let mut ebpf = loader.load(OBJECT).map_err(explain)?;
+        match names.iter().try_for_each(|name| load_program(&mut ebpf, name)) {
+            Ok(()) => {
+                if log_level > 0 {
+                    forward_log(&mut ebpf);
+                }
+                return Ok(Loaded { ebpf, names });
+            }
             Err(error) => refused = Some(error),
         }
     }
