@@ -29,23 +29,26 @@ use crate::{maps::KernelTries, packet::Frame};
 /// The filter for drivers and kernels that hand over a packet in one buffer.
 #[xdp]
 fn allowlist(ctx: XdpContext) -> u32 {
-    filter(&ctx, Frame::new(&ctx).len())
+    filter::<false>(&ctx)
 }
 
 /// The same filter for packets in several buffers; the headers are in the first one.
 #[xdp(frags)]
 fn allowlist_frags(ctx: XdpContext) -> u32 {
-    filter(&ctx, packet::length_of_all_buffers(&ctx))
+    filter::<true>(&ctx)
 }
 
 #[inline(always)]
-fn filter(ctx: &XdpContext, length: u64) -> u32 {
+fn filter<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     // No policy: nothing is protected yet. The daemon attaches only after it has put one here.
     let Some(table) = maps::policy() else { return XDP_PASS };
     let frame = Frame::new(ctx);
     let ifindex = packet::ifindex(ctx);
     let mut flow = Flow::EMPTY;
     let parsed = parse::parse(&frame, &mut flow);
+    // Asking the kernel costs a call, which a packet that ends in the first buffer does not need.
+    let is_whole = parsed.is_ok() && u64::from(flow.end) <= frame.len();
+    let length = if FRAGS && !is_whole { packet::length_of_all_buffers(ctx) } else { frame.len() };
     let verdict = decide::decide(table, &KernelTries, ifindex, parsed, &flow);
     if verdict.service == 0 {
         maps::count_unmatched(verdict.unmatched, length);
