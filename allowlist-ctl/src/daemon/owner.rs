@@ -154,13 +154,17 @@ impl Owner {
 
     fn work(mut self, tasks: &mpsc::Receiver<Task>) {
         let mut next_tick = Instant::now() + TICK;
-        while !self.stopped {
+        loop {
             let until_tick = next_tick.saturating_duration_since(Instant::now());
             let pause = if self.untidy > 0 { until_tick.min(IDLE) } else { until_tick };
             match tasks.recv_timeout(pause) {
                 Ok(task) => task(&mut self),
                 Err(RecvTimeoutError::Timeout) => self.tidy(),
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.stopped {
+                // A tick that is due must not put back what was just taken off.
+                return;
             }
             if self.untidy >= UNTIDY_CHANGES {
                 self.tidy();

@@ -27,7 +27,7 @@ pub(super) fn run(command: &mut Command) -> Result<Usage> {
     let mut status = 0;
     // SAFETY: a structure of numbers, for which zeros are a value.
     let mut usage: libc::rusage = unsafe { mem::zeroed() };
-    // SAFETY: both point to live variables of the right type; the child is waited for nowhere else.
+    // SAFETY: both point to live variables of the right type; nobody else waits for the child.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     let time = begin.elapsed();
     if waited != pid {
