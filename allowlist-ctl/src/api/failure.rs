@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::CutConnection;
+
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
@@ -25,6 +27,9 @@ pub struct Problem {
     /// Single things that are wrong, such as the lines of a file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
+    /// Connections that the change would cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<CutConnection>,
     /// The policy's revision, where the problem depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
@@ -48,6 +53,10 @@ pub enum ErrorCode {
     Unconfirmed,
     /// The policy has another revision than the caller thinks.
     RevisionConflict,
+    /// A change waits to be confirmed, and no other one can be made.
+    Pending,
+    /// Something else depends on it.
+    InUse,
     /// It contradicts something that exists.
     Conflict,
     /// The body is too large.
@@ -68,7 +77,7 @@ impl ErrorCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Timeout => 408,
-            Self::Guarded | Self::Unconfirmed | Self::Conflict => 409,
+            Self::Guarded | Self::Unconfirmed | Self::Pending | Self::InUse | Self::Conflict => 409,
             Self::RevisionConflict => 412,
             Self::TooLarge => 413,
             Self::Failed => 500,
@@ -80,7 +89,14 @@ impl Problem {
     /// A problem without more to say.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), hint: None, details: Vec::new(), revision: None }
+        Self {
+            code,
+            message: message.to_string(),
+            hint: None,
+            details: Vec::new(),
+            cuts: Vec::new(),
+            revision: None,
+        }
     }
 
     /// The same, with what to do next.

@@ -1,10 +1,11 @@
 //! The state of everything, as `status` tells it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Pending;
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -26,6 +27,11 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// Services by name.
     pub services: Vec<ServiceStatus>,
+    /// Groups by name.
+    pub groups: Vec<GroupStatus>,
+    /// The change that is taken back unless it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
     /// Packets of no service, by what became of them.
     pub unmatched: BTreeMap<String, Traffic>,
     /// What the operator should look after, a sentence each.
@@ -86,6 +92,22 @@ pub enum ServiceState {
     Closed,
 }
 
+/// A group.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: Name,
+    /// Number of entries.
+    pub entries: usize,
+    /// How many of them have expired.
+    pub expired: usize,
+    /// Services that include it.
+    pub included_by: Vec<Name>,
+    /// The file that it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<PathBuf>,
+}
+
 /// A service.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
@@ -105,8 +127,12 @@ pub struct ServiceStatus {
     pub when_empty: WhenEmpty,
     /// Whether it admits everyone.
     pub state: ServiceState,
-    /// Number of entries.
+    /// Groups whose entries count as its own.
+    pub include: Vec<Name>,
+    /// Number of entries, its groups' included.
     pub entries: usize,
+    /// How many of them have expired.
+    pub expired: usize,
     /// Packets of sources that an entry allows.
     pub admitted: Traffic,
     /// Packets that were admitted because the service had no entries.

@@ -38,7 +38,9 @@ impl From<ErrorCode> for Exit {
             ErrorCode::Invalid => Self::Usage,
             ErrorCode::NotFound => Self::NotFound,
             ErrorCode::Forbidden => Self::Forbidden,
-            ErrorCode::Guarded | ErrorCode::Unconfirmed => Self::Guarded,
+            ErrorCode::Guarded | ErrorCode::Unconfirmed | ErrorCode::Pending | ErrorCode::InUse => {
+                Self::Guarded
+            }
             ErrorCode::RevisionConflict => Self::RevisionConflict,
             ErrorCode::InvalidLines
             | ErrorCode::Conflict

@@ -101,12 +101,13 @@ impl Request {
 
     /// Path and query; of the query only what says something.
     pub(super) fn target(&self) -> String {
-        let ChangeOptions { yes, force, dry_run, if_revision } = self.options;
+        let ChangeOptions { yes, force, dry_run, confirm, if_revision } = self.options;
         let flags = [("yes", yes), ("force", force), ("dry_run", dry_run)];
         let flags =
             flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| format!("{name}=true"));
         let revision = if_revision.map(|revision| format!("if_revision={revision}"));
-        let query: Vec<String> = flags.chain(revision).collect();
+        let confirm = confirm.map(|seconds| format!("confirm={seconds}"));
+        let query: Vec<String> = flags.chain(confirm).chain(revision).collect();
         if query.is_empty() {
             self.path.clone()
         } else {
@@ -153,6 +154,7 @@ impl Meaning {
                     ports,
                     interfaces: limit("--interface", "all", interfaces, interface, &mut wrong),
                     addresses: limit("--address", "any", addresses, address, &mut wrong),
+                    include: None,
                     mode: mode.map(Into::into),
                     action: action.map(Into::into),
                     when_empty: when_empty.map(Into::into),
@@ -241,7 +243,7 @@ fn specs(entries: &EntryArgs, comment: Option<&str>, wrong: &mut Wrong) -> Body 
         let mark = if entries.except && !cidr.starts_with('!') { "!" } else { "" };
         let entry = format!("{mark}{cidr}");
         wrong.take(parse_keys(&entry))?;
-        Some(EntrySpec { entry, comment: comment.clone() })
+        Some(EntrySpec { entry, comment: comment.clone(), expires_at: None })
     });
     Body::json(&EntrySpecs { entries: entries.collect() })
 }

@@ -1,60 +1,88 @@
-//! Who is asking, and what they may do.
+//! Who is asking, by the kernel's word.
+
+use std::{io, os::fd::AsRawFd as _, sync::Arc};
 
 use nix::unistd::{Uid, User};
 use tokio::net::UnixStream;
 
-use crate::{
-    api::{ErrorCode, Problem},
-    policy::Author,
-};
+use crate::policy::Author;
 
-/// Somebody on the socket, known by the kernel's word (`SO_PEERCRED`, unix(7)).
+/// So many groups of users a caller is asked about at first.
+const GROUPS: usize = 64;
+
+/// Somebody on the socket (`SO_PEERCRED` and `SO_PEERGROUPS`, unix(7)).
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    uid: u32,
-}
-
-/// What a caller may do.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Role {
-    /// Reads.
-    Viewer,
-    /// Does everything.
-    Admin,
+    /// User id.
+    pub(super) uid: u32,
+    /// Ids of the user's groups, the first and all others.
+    pub(super) gids: Vec<u32>,
 }
 
 impl Caller {
-    pub(super) fn of(stream: &UnixStream) -> std::io::Result<Self> {
-        Ok(Self { uid: stream.peer_cred()?.uid() })
-    }
-
-    /// Whether it is root or the daemon's own user.
-    pub(super) fn is_admin(&self) -> bool {
-        self.uid == 0 || self.uid == Uid::effective().as_raw()
-    }
-
-    fn role(&self) -> Role {
-        if self.is_admin() { Role::Admin } else { Role::Viewer }
-    }
-
-    /// Checks the role.
+    /// Who opened a connection.
     ///
     /// # Errors
-    /// [`ErrorCode::Forbidden`], with the role that is needed.
-    pub(super) fn require(&self, needed: Role) -> Result<(), Problem> {
-        if self.role() >= needed {
-            return Ok(());
-        }
-        let message = match needed {
-            Role::Viewer => "this needs the role viewer",
-            Role::Admin => "this needs the role admin, and you are a viewer",
-        };
-        Err(Problem::new(ErrorCode::Forbidden, message).hint("root is admin: try it with sudo"))
+    /// What the kernel answered.
+    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        let mut gids = supplementary_groups(stream)?;
+        gids.push(credentials.gid());
+        Ok(Self { uid: credentials.uid(), gids })
     }
 
     /// The caller as the author of a change.
-    pub(super) fn author(&self) -> Author {
+    pub(super) fn author(&self) -> Arc<Author> {
         let user = User::from_uid(Uid::from_raw(self.uid)).ok().flatten();
-        Author { uid: self.uid, name: user.map_or_else(|| self.uid.to_string(), |user| user.name) }
+        let name = user.map_or_else(|| self.uid.to_string(), |user| user.name);
+        Arc::new(Author { uid: self.uid, name })
+    }
+}
+
+/// The groups that `SO_PEERCRED` leaves out; kernels before 4.13 know none.
+fn supplementary_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0_u32; GROUPS];
+    loop {
+        let capacity = groups.len() * size_of::<u32>();
+        let mut length = libc::socklen_t::try_from(capacity).map_err(io::Error::other)?;
+        // SAFETY: the descriptor is open as long as the stream is borrowed; the buffer has `length` bytes, of which
+        // the kernel writes as many as it has, and says how many those are.
+        let answer = unsafe {
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let found = usize::try_from(length).map_err(io::Error::other)? / size_of::<u32>();
+        if answer == 0 {
+            groups.truncate(found);
+            return Ok(groups);
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ERANGE) && found > groups.len() => {
+                groups.resize(found, 0);
+            }
+            error if error.raw_os_error() == Some(libc::ENOPROTOOPT) => return Ok(Vec::new()),
+            error => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_says_who_calls() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let caller = Caller::of(&ours).unwrap();
+        assert_eq!(caller.uid, Uid::effective().as_raw());
+        let mut expected: Vec<u32> =
+            nix::unistd::getgroups().unwrap().into_iter().map(|gid| gid.as_raw()).collect();
+        expected.push(nix::unistd::getegid().as_raw());
+        assert_eq!(caller.gids, expected);
     }
 }

@@ -8,8 +8,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use super::args::{Args, DEFAULT_CONFIG};
-use crate::{api::DEFAULT_SOCKET, kernel::XdpMode};
+use super::{
+    access::AccessConfig,
+    args::{Args, DEFAULT_CONFIG},
+};
+use crate::{api::DEFAULT_SOCKET, kernel::XdpMode, store::KeepRevisions};
 
 const STATE_DIR: &str = "/var/lib/allowlist";
 const BPFFS: &str = "/sys/fs/bpf";
@@ -23,6 +26,8 @@ struct ConfigFile {
     interface: Vec<InterfaceConfig>,
     socket: SocketConfig,
     log: LogConfig,
+    access: AccessConfig,
+    store: StoreConfig,
     state_dir: Option<PathBuf>,
     bpffs: Option<PathBuf>,
 }
@@ -67,6 +72,27 @@ struct LogConfig {
     format: LogFormat,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StoreConfig {
+    keep_revisions: KeepRevisionsConfig,
+}
+
+/// How many revisions are kept: those that hold by each of the limits.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct KeepRevisionsConfig {
+    count: u64,
+    days: u32,
+    entries: u64,
+}
+
+impl Default for KeepRevisionsConfig {
+    fn default() -> Self {
+        Self { count: 200, days: 90, entries: 5_000_000 }
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
@@ -87,6 +113,8 @@ pub(super) struct Settings {
     pub(super) bpffs: PathBuf,
     pub(super) socket: SocketSettings,
     pub(super) log_format: LogFormat,
+    pub(super) access: AccessConfig,
+    pub(super) keep_revisions: KeepRevisions,
 }
 
 /// Where the socket is, and who may open it.
@@ -147,6 +175,7 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
     let either = |flag: &Option<PathBuf>, file: Option<PathBuf>, default: &str| {
         flag.clone().or(file).unwrap_or_else(|| default.into())
     };
+    let KeepRevisionsConfig { count, days, entries } = file.store.keep_revisions;
     Ok(Settings {
         interfaces,
         xdp_mode: args.xdp_mode.unwrap_or_default(),
@@ -158,6 +187,8 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
             group: file.socket.group,
         },
         log_format: file.log.format,
+        access: file.access,
+        keep_revisions: KeepRevisions { count, days, entries },
     })
 }
 

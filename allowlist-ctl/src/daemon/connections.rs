@@ -20,7 +20,7 @@ use tokio::{
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use super::caller::Caller;
+use super::{access::Access, caller::Caller};
 
 /// Connections served at once.
 const CONNECTIONS: usize = 64;
@@ -43,7 +43,12 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicat
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
 
 /// Serves until `end`, then lets what is under way finish.
-pub(super) async fn serve(listener: UnixListener, router: Router, end: impl Future<Output = ()>) {
+pub(super) async fn serve(
+    listener: UnixListener,
+    router: Router,
+    access: Arc<Access>,
+    end: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let admin_places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -63,7 +68,7 @@ pub(super) async fn serve(listener: UnixListener, router: Router, end: impl Futu
         };
         let Ok(caller) = Caller::of(&stream) else { continue };
         let place = Arc::clone(&places).try_acquire_owned().ok().or_else(|| {
-            let admin = caller.is_admin().then(|| Arc::clone(&admin_places))?;
+            let admin = access.is_admin(&caller).then(|| Arc::clone(&admin_places))?;
             admin.try_acquire_owned().ok()
         });
         if let Some(place) = place {

@@ -1,5 +1,7 @@
 //! Entries of a request, read.
 
+use jiff::Timestamp;
+
 use crate::{
     api::{EntrySpec, ErrorCode, Problem},
     policy::{
@@ -17,8 +19,27 @@ pub(super) fn new_entries(specs: &[EntrySpec]) -> Result<Vec<NewEntry>, Problem>
     read_all(specs, |spec| {
         let comment = parse_comment(spec.comment.as_deref().unwrap_or_default())?;
         let keys = parse_keys(&spec.entry)?;
-        Ok(keys.into_iter().map(|key| NewEntry { key, comment: comment.clone() }).collect())
+        let expires_at = spec.expires_at;
+        Ok(keys
+            .into_iter()
+            .map(|key| NewEntry { key, comment: comment.clone(), expires_at })
+            .collect())
     })
+}
+
+/// Checks that entries to add do not end before they begin.
+///
+/// # Errors
+/// [`ErrorCode::Invalid`].
+pub(super) fn lasting(entries: Vec<NewEntry>) -> Result<Vec<NewEntry>, Problem> {
+    let now = Timestamp::now();
+    let ended = entries.iter().find_map(|new| new.expires_at.filter(|end| *end <= now));
+    match ended {
+        Some(end) => {
+            Err(Problem::new(ErrorCode::Invalid, format!("the end {end} lies in the past")))
+        }
+        None => Ok(entries),
+    }
 }
 
 /// Reads entries to remove.

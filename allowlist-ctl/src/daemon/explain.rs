@@ -7,19 +7,26 @@ use crate::{
     store::StoreError,
 };
 
+/// A change in the words of its command.
+pub(super) fn in_words(change: &Change) -> String {
+    match change {
+        Change::SetMode { name, mode } => format!("mode {name} {mode:?}").to_lowercase(),
+        Change::Restore(policy) => format!("rollback to {}", policy.revision),
+        _ => match change.name() {
+            Some(name) => format!("{} {name}", change.verb()),
+            None => change.verb().to_owned(),
+        },
+    }
+}
+
 /// A change in the words of the log.
 pub(super) fn describe(change: &Change, outcome: &Outcome) -> String {
-    let name = change.name();
     let tally = outcome.tally;
-    match change {
-        Change::Protect { .. } => format!("protect {name}"),
-        Change::SetMode { mode, .. } => format!("mode of {name}: {mode:?}").to_lowercase(),
-        Change::Unprotect { .. } => format!("unprotect {name}: {} entries removed", tally.removed),
-        Change::Add { .. } | Change::Remove { .. } | Change::Replace { .. } => format!(
-            "entries of {name}: {} added, {} updated, {} removed",
-            tally.added, tally.updated, tally.removed
-        ),
+    let words = in_words(change);
+    if tally.changed() == 0 {
+        return words;
     }
+    format!("{words}: {} added, {} updated, {} removed", tally.added, tally.updated, tally.removed)
 }
 
 pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {
@@ -27,8 +34,22 @@ pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {
         Refusal::NoSuchService(_) => {
             (ErrorCode::NotFound, "`allowlist-ctl protect NAME PORT` makes one")
         }
+        Refusal::NoSuchGroup(_) => (ErrorCode::NotFound, "`allowlist-ctl group NAME` makes one"),
+        Refusal::NoSuchList(_) => (
+            ErrorCode::NotFound,
+            "`allowlist-ctl protect NAME PORT` makes a service, `allowlist-ctl group NAME` a group",
+        ),
+        Refusal::IsGroup(_) | Refusal::IsService(_) => (ErrorCode::Conflict, "choose another name"),
+        Refusal::BuiltIn(_) => (ErrorCode::Conflict, "`allowlist-ctl remove` removes its entries"),
+        Refusal::GroupInUse { .. } => (
+            ErrorCode::InUse,
+            "take it out of them first: `allowlist-ctl protect NAME PORT --include` names the groups that stay, or 'none'",
+        ),
         Refusal::NoSuchEntries { .. } => {
             (ErrorCode::NotFound, "nothing was changed; `allowlist-ctl list` shows the entries")
+        }
+        Refusal::EntriesOfFile { .. } => {
+            (ErrorCode::NotFound, "nothing was changed; take it out of the file")
         }
         Refusal::NoPorts(_) => (ErrorCode::Invalid, "name its ports, such as tcp/6379"),
         Refusal::PortTaken { .. } => (
@@ -38,6 +59,7 @@ pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {
         Refusal::TooManyServices(_) => {
             (ErrorCode::Conflict, "a service can have many ports: put some together")
         }
+        Refusal::TooManyGroups(_) => (ErrorCode::Conflict, "put some together"),
     };
     Problem::new(code, refusal).hint(hint)
 }

@@ -14,6 +14,10 @@ use crate::{
 /// without those detached by command.
 pub(super) struct Wanted {
     modes: BTreeMap<String, XdpMode>,
+    /// Those of flags and configuration.
+    configured: BTreeMap<String, XdpMode>,
+    /// What was attached (`true`) or detached by command.
+    remembered: BTreeMap<String, bool>,
     default_mode: XdpMode,
     detached: BTreeSet<String>,
     /// Interfaces on which later fragments pass only from sources that some service admits.
@@ -28,22 +32,56 @@ impl Wanted {
         default_mode: XdpMode,
         remembered: BTreeMap<String, bool>,
     ) -> Self {
-        let mut modes: BTreeMap<String, XdpMode> = configured
+        let strict = configured.iter().filter(|interface| interface.fragments == Fragments::Strict);
+        let strict = strict.map(|interface| interface.name.clone()).collect();
+        let configured: BTreeMap<String, XdpMode> = configured
             .iter()
             .map(|interface| (interface.name.clone(), interface.mode.unwrap_or(default_mode)))
             .collect();
-        let mut detached = BTreeSet::new();
+        let mut wanted = Self {
+            modes: configured.clone(),
+            configured,
+            remembered: BTreeMap::new(),
+            default_mode,
+            detached: BTreeSet::new(),
+            strict,
+            reasons: BTreeMap::new(),
+        };
         for (name, attached) in remembered {
-            if attached {
-                modes.entry(name).or_insert(default_mode);
-            } else {
-                modes.remove(&name);
-                detached.insert(name);
+            wanted.become_as(&name, Some(attached));
+        }
+        wanted
+    }
+
+    /// Whether an interface was attached (`true`) or detached by command.
+    pub(super) fn remembered(&self, name: &str) -> Option<bool> {
+        self.remembered.get(name).copied()
+    }
+
+    /// Whether an interface is to be attached.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.modes.contains_key(name)
+    }
+
+    /// Wants an interface as flags, configuration and what is remembered of it say, whatever was wanted before.
+    pub(super) fn become_as(&mut self, name: &str, remembered: Option<bool>) {
+        let configured = self.configured.get(name).copied();
+        let mode = match remembered {
+            Some(false) => None,
+            Some(true) => Some(configured.unwrap_or(self.default_mode)),
+            None => configured,
+        };
+        self.reasons.remove(name);
+        self.detached.remove(name);
+        self.remembered.remove(name);
+        self.modes.remove(name);
+        self.modes.extend(mode.map(|mode| (name.to_owned(), mode)));
+        if let Some(attached) = remembered {
+            self.remembered.insert(name.to_owned(), attached);
+            if !attached {
+                self.detached.insert(name.to_owned());
             }
         }
-        let strict = configured.iter().filter(|interface| interface.fragments == Fragments::Strict);
-        let strict = strict.map(|interface| interface.name.clone()).collect();
-        Self { modes, default_mode, detached, strict, reasons: BTreeMap::new() }
     }
 
     /// Attaches every wanted interface that is there and not attached; the errors of those that are there and
@@ -98,17 +136,13 @@ impl Wanted {
         self.attach(kernel, interface, mode)?;
         self.modes.insert(name.into(), mode);
         self.detached.remove(name);
+        self.remembered.insert(name.into(), true);
         Ok(())
     }
 
-    /// No longer wants an interface; whether it did.
-    pub(super) fn give_up(&mut self, name: &str) -> bool {
-        self.reasons.remove(name);
-        let wanted = self.modes.remove(name).is_some();
-        if wanted {
-            self.detached.insert(name.into());
-        }
-        wanted
+    /// No longer wants an interface.
+    pub(super) fn give_up(&mut self, name: &str) {
+        self.become_as(name, Some(false));
     }
 
     fn attach(

@@ -3,12 +3,14 @@
 //! [`owner`] makes the changes, one after another, on a thread of its own. [`routes`] turns requests into tasks
 //! for the owner; what only reads is answered from [`shared`], so that it never waits for a change.
 
+mod access;
 mod answer;
 mod args;
 mod ask;
 mod caller;
 mod config;
 mod connections;
+mod document;
 mod drops;
 mod entries;
 mod explain;
@@ -30,7 +32,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
 pub use self::args::Args;
-use self::{config::Settings, interfaces::Wanted, owner::Owner, shared::Shared};
+use self::{
+    access::Access,
+    config::Settings,
+    interfaces::Wanted,
+    owner::{Owner, revert_at_start},
+    shared::Shared,
+};
 use crate::{
     kernel::{Kernel, Pins},
     store::{Store, lock_directory},
@@ -73,7 +81,8 @@ fn start(args: &Args) -> anyhow::Result<()> {
 /// Whatever can be in the way is found before the program is on an interface.
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let (store, policy) = Store::open(&settings.state_dir)?;
+    let (mut store, policy) = Store::open(&settings.state_dir)?;
+    let policy = revert_at_start(&mut store, policy)?;
     let remembered = store.interfaces()?;
     let pins = Pins::at(&settings.bpffs);
     pins.prepare()?;
@@ -83,14 +92,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
-    let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared));
+    let keep = settings.keep_revisions;
+    let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), keep)?;
     let (desk, mut stopped) = owner.start()?;
     let (listener, socket_file) = socket.open()?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;
     }
     info!(socket = %settings.socket.path.display(), "ready");
-    let router = routes::router(desk.clone(), shared);
+    let access = Arc::new(Access::new(&settings.access));
+    let router = routes::router(desk.clone(), shared, Arc::clone(&access));
     let end = async {
         tokio::select! {
             () = signals.end() => {
@@ -104,7 +115,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         }
         drop(socket_file);
     };
-    connections::serve(listener, router, end).await;
+    connections::serve(listener, router, access, end).await;
     Ok(())
 }
 

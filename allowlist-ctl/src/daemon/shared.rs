@@ -1,7 +1,8 @@
 //! What may be read at any time, whatever the owner is at.
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -9,9 +10,10 @@ use jiff::Timestamp;
 
 use super::drops::DropLog;
 use crate::{
-    api::InterfaceStatus,
+    api::{InterfaceStatus, Problem},
     kernel::{Counters, Hits},
-    policy::Policy,
+    policy::{Name, Policy},
+    store::PendingChange,
 };
 
 /// The last state that is in force and on disk.
@@ -19,6 +21,9 @@ pub(super) struct Shared {
     policy: RwLock<Policy>,
     interfaces: RwLock<Vec<InterfaceStatus>>,
     hits: RwLock<Arc<Hits>>,
+    pending: RwLock<Option<PendingChange>>,
+    /// What is wrong with the files that groups follow.
+    followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
     pub(super) drops: DropLog,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
@@ -31,6 +36,8 @@ impl Shared {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
             hits: RwLock::default(),
+            pending: RwLock::default(),
+            followed: RwLock::default(),
             drops: DropLog::new(),
             counters,
             started_at: Timestamp::now(),
@@ -53,6 +60,27 @@ impl Shared {
 
     pub(super) fn set_hits(&self, hits: Arc<Hits>) {
         *self.hits.write().unwrap_or_else(PoisonError::into_inner) = hits;
+    }
+
+    pub(super) fn pending(&self) -> Option<PendingChange> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_pending(&self, pending: Option<PendingChange>) {
+        *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
+    }
+
+    /// What is wrong with the files that groups follow.
+    pub(super) fn followed(&self) -> BTreeMap<Name, (PathBuf, Problem)> {
+        self.followed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_followed(&self, group: &Name, path: &Path, problem: Option<Problem>) {
+        let mut followed = self.followed.write().unwrap_or_else(PoisonError::into_inner);
+        match problem {
+            Some(problem) => followed.insert(group.clone(), (path.to_owned(), problem)),
+            None => followed.remove(group),
+        };
     }
 
     pub(super) fn interfaces(&self) -> Vec<InterfaceStatus> {

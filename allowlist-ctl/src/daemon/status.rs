@@ -7,14 +7,16 @@ use allowlist_common::{
     parse::Aside,
 };
 
-use super::shared::Shared;
+use jiff::Timestamp;
+
+use super::{owner::pending, shared::Shared};
 use crate::{
     api::{
-        ErrorCode, InterfaceState, InterfaceStatus, Problem, ServiceState, ServiceStatus, Status,
-        Traffic,
+        ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, Problem, ServiceState,
+        ServiceStatus, Status, Traffic,
     },
     kernel::Totals,
-    policy::{Name, Policy, Service, service::Mode},
+    policy::{Group, Name, Policy, Service, service::Mode},
     version,
 };
 
@@ -28,14 +30,18 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
     let services: Result<Vec<ServiceStatus>, Problem> = policy
         .services
         .iter()
-        .map(|(name, service)| service_status(shared, name, service))
+        .map(|(name, service)| service_status(shared, &policy, name, service))
         .collect();
+    let groups = policy.groups.iter().map(|(name, group)| group_status(&policy, name, group));
+    let groups = groups.collect();
     Ok(Status {
         revision: policy.revision,
         version: version::SHORT.into(),
         started_at: shared.started_at,
         store: shared.store.clone(),
-        warnings: warnings(&policy, &interfaces),
+        warnings: warnings(shared, &policy, &interfaces),
+        pending: shared.pending().as_ref().map(pending),
+        groups,
         interfaces,
         services: services?,
         unmatched: unmatched(shared)?,
@@ -44,6 +50,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
 
 fn service_status(
     shared: &Shared,
+    policy: &Policy,
     name: &Name,
     service: &Service,
 ) -> Result<ServiceStatus, Problem> {
@@ -58,8 +65,10 @@ fn service_status(
         action: service.action,
         addresses: service.addresses.iter().copied().collect(),
         when_empty: service.when_empty,
-        state: state(service),
-        entries: service.entries.len(),
+        state: state(policy, service),
+        include: service.includes.iter().cloned().collect(),
+        entries: policy.count_entries(service),
+        expired: count_expired(policy, service),
         admitted: count(Judged::Admitted)?,
         admitted_open: count(Judged::AdmittedOpen)?,
         denied: count(Judged::Denied)?,
@@ -70,8 +79,25 @@ fn service_status(
 }
 
 /// Whether a service admits everyone.
-pub(super) fn state(service: &Service) -> ServiceState {
-    if service.is_closed() { ServiceState::Closed } else { ServiceState::Open }
+pub(super) fn state(policy: &Policy, service: &Service) -> ServiceState {
+    if policy.is_closed(service) { ServiceState::Closed } else { ServiceState::Open }
+}
+
+fn group_status(policy: &Policy, name: &Name, group: &Group) -> GroupStatus {
+    GroupStatus {
+        name: name.clone(),
+        entries: group.entries.len(),
+        expired: group.entries.count_expired(Timestamp::now()),
+        included_by: policy.including(name),
+        follow: group.follow.clone(),
+    }
+}
+
+/// How many entries of a service and its groups have expired.
+fn count_expired(policy: &Policy, service: &Service) -> usize {
+    let now = Timestamp::now();
+    let groups = policy.groups_of(service).map(|(_, group)| group.entries.count_expired(now));
+    service.entries.count_expired(now) + groups.sum::<usize>()
 }
 
 fn unmatched(shared: &Shared) -> Result<BTreeMap<String, Traffic>, Problem> {
@@ -122,8 +148,16 @@ const fn aside_name(aside: Aside) -> &'static str {
     }
 }
 
-fn warnings(policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
+fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
     let mut warnings = Vec::new();
+    for (group, (path, problem)) in shared.followed() {
+        let path = path.display();
+        let first =
+            problem.details.first().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        warnings.push(format!(
+            "{group} keeps its entries and does not take those of {path}: {problem}{first}"
+        ));
+    }
     for interface in interfaces {
         let (name, reason) = (&interface.name, interface.reason.as_deref().unwrap_or("unknown"));
         match interface.state {
@@ -147,6 +181,12 @@ fn warnings(policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
     for (name, service) in &policy.services {
         if service.mode == Mode::Off {
             warnings.push(format!("{name} is off: its packets are not judged"));
+        }
+        let entries = policy.count_entries(service);
+        if entries > 0 && count_expired(policy, service) == entries {
+            warnings.push(format!(
+                "all entries of {name} have expired: it admits only those that trusted allows"
+            ));
         }
         for interface in service.interfaces.iter().filter(|interface| !is_attached(interface)) {
             warnings.push(format!("{name} is limited to {interface}, which has no filter"));

@@ -1,4 +1,4 @@
-//! What a change of a list means for its tries.
+//! What a change of entries means for their trie.
 
 use std::cmp::Reverse;
 
@@ -6,7 +6,7 @@ use allowlist_common::abi::{NEVER, Node};
 use aya::maps::lpm_trie::Key;
 use ipnet::IpNet;
 
-use crate::policy::{Entries, Prefix, entry::BootClock, table::Selection};
+use crate::policy::{Prefix, Sources, entry::BootClock, table::Selection};
 
 /// What a prefix said, and what it is to say.
 pub(super) struct Edit {
@@ -15,22 +15,22 @@ pub(super) struct Edit {
     pub(super) after: Option<Node>,
 }
 
-/// The edits from one list to the next in the order in which they are to be made; `None` where they are more
+/// The edits from some sources to the next in the order in which they are to be made; `None` where they are more
 /// than `limit`.
 ///
 /// The most specific prefix is set first and the least specific one taken first. So whatever decides about a
 /// source at any step is what decided before the change or what decides after it.
 pub(super) fn few_edits(
-    before: &Entries,
-    after: &Entries,
+    before: &Sources,
+    after: &Sources,
     clock: &BootClock,
     limit: usize,
 ) -> Option<Vec<Edit>> {
-    let mut prefixes: Vec<Prefix> =
-        before.difference(after).take(limit + 1).map(|(key, ..)| key.prefix).collect();
+    let mut prefixes: Vec<Prefix> = before.difference(after).take(limit + 1).collect();
     if prefixes.len() > limit {
         return None;
     }
+    prefixes.sort_unstable();
     prefixes.dedup();
     let node = |prefix| (before.node(prefix, clock), after.node(prefix, clock));
     let mut edits: Vec<Edit> = prefixes
@@ -48,11 +48,11 @@ pub(super) fn few_edits(
     Some(edits)
 }
 
-/// Whether the IPv4 and the IPv6 entries of two lists differ.
-pub(super) fn changed_families(before: &Entries, after: &Entries) -> (bool, bool) {
+/// Whether the IPv4 and the IPv6 entries of two sources differ.
+pub(super) fn changed_families(before: &Sources, after: &Sources) -> (bool, bool) {
     let (mut v4, mut v6) = (false, false);
-    for (key, ..) in before.difference(after) {
-        match key.prefix.net() {
+    for prefix in before.difference(after) {
+        match prefix.net() {
             IpNet::V4(_) => v4 = true,
             IpNet::V6(_) => v6 = true,
         }
@@ -79,23 +79,23 @@ impl From<Prefix> for FamilyKey {
     }
 }
 
-/// The IPv4 nodes of a list.
+/// The IPv4 nodes of some sources.
 pub(super) fn nodes_v4<'a>(
-    entries: &'a Entries,
+    sources: &'a Sources,
     clock: &'a BootClock,
 ) -> impl Iterator<Item = (Key<[u8; 4]>, Node)> + 'a {
-    entries.nodes(clock).filter_map(|(prefix, node)| match prefix.into() {
+    sources.nodes(clock).filter_map(|(prefix, node)| match prefix.into() {
         FamilyKey::V4(key) => Some((key, node)),
         FamilyKey::V6(_) => None,
     })
 }
 
-/// The IPv6 nodes of a list.
+/// The IPv6 nodes of some sources.
 pub(super) fn nodes_v6<'a>(
-    entries: &'a Entries,
+    sources: &'a Sources,
     clock: &'a BootClock,
 ) -> impl Iterator<Item = (Key<[u8; 16]>, Node)> + 'a {
-    entries.nodes(clock).filter_map(|(prefix, node)| match prefix.into() {
+    sources.nodes(clock).filter_map(|(prefix, node)| match prefix.into() {
         FamilyKey::V6(key) => Some((key, node)),
         FamilyKey::V4(_) => None,
     })
@@ -139,7 +139,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::policy::{Author, Entry, EntryKey, Kind};
+    use crate::policy::{Author, Entries, Entry, EntryKey, Kind};
 
     const NOW: BootSeconds = 1000;
     const PORT: u16 = 6379;
@@ -185,7 +185,7 @@ mod tests {
     }
 
     /// Prefixes of a few bits of the last byte, so that they nest, each perhaps ended.
-    fn entries() -> impl Strategy<Value = Entries> {
+    fn sources() -> impl Strategy<Value = Sources> {
         let entry = (24u8..=32, any::<u8>(), any::<bool>(), any::<bool>());
         vec(entry, 0..12).prop_map(|specs| {
             let mut entries = Entries::default();
@@ -200,22 +200,14 @@ mod tests {
                     added_at: Timestamp::UNIX_EPOCH,
                     expires_at: Some(Timestamp::from_second(seconds).unwrap()),
                 };
-                entries.insert(EntryKey { prefix: net.into(), kind }, entry);
+                entries.insert(EntryKey::manual(net.into(), kind), entry);
             }
-            entries
+            Sources::of(std::iter::once((1, entries)))
         })
     }
 
-    /// The rule of docs/verdicts.md, without a trie: the most specific entry that has not ended; on a tie the except.
-    fn by_the_rule(entries: &Entries, source: [u8; 4]) -> bool {
-        entries
-            .iter()
-            .filter(|(_, entry)| {
-                entry.expires_at.is_none_or(|end| end.as_second() > i64::from(NOW))
-            })
-            .filter(|(key, _)| crate::policy::entry::covers(key.prefix, source.into()))
-            .max_by_key(|(key, _)| (key.prefix.bits(), key.kind))
-            .is_some_and(|(key, _)| key.kind == Kind::Allow)
+    fn by_the_rule(sources: &Sources, source: [u8; 4]) -> bool {
+        sources.admits(source.into(), Timestamp::from_second(i64::from(NOW)).unwrap())
     }
 
     proptest! {
@@ -223,8 +215,8 @@ mod tests {
 
         #[test]
         fn at_every_step_a_source_is_judged_as_before_or_as_after(
-            before in entries(),
-            after in entries(),
+            before in sources(),
+            after in sources(),
         ) {
             let clock = BootClock { booted_at: Timestamp::UNIX_EPOCH, now: NOW };
             let table = table();

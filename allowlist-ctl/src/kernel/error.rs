@@ -71,7 +71,7 @@ pub enum SyncError {
     Refused(#[from] aya::maps::MapError),
     /// The kernel refused an update and taking back what went before it.
     #[error(
-        "the kernel refused an update ({0}), and part of it stays in force until the next change succeeds"
+        "the kernel refused an update ({0}), and part of it stays in force until it takes one: that is tried every second"
     )]
     HalfDone(aya::maps::MapError),
 }

@@ -38,6 +38,15 @@ impl HitMaps {
         Ok(())
     }
 
+    /// Forgets the hits of entries; a refusal leaves one that is not theirs.
+    pub(super) fn forget(&mut self, ids: &[u32]) {
+        for id in ids {
+            if let Some(page) = self.pages.get_mut((id / HITS_PAGE) as usize) {
+                let _ = patiently(|| page.set(id % HITS_PAGE, 0, 0));
+            }
+        }
+    }
+
     /// How many maps there are.
     pub(super) fn pages(&self) -> usize {
         self.pages.len()

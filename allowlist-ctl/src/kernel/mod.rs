@@ -21,6 +21,7 @@ mod retry;
 mod sync;
 mod sys;
 mod trial;
+mod tries;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -129,6 +130,16 @@ impl Kernel {
             self.hits = Arc::new(self.hit_maps.reader(&self.pins));
         }
         self.enforced.apply(next)
+    }
+
+    /// Rebuilds what a refused change left half done; `true` where the policy in force is whole.
+    pub fn mend(&mut self) -> bool {
+        self.enforced.mend()
+    }
+
+    /// Forgets when entries last decided: their ids were others' meanwhile.
+    pub fn forget_hits(&mut self, ids: &[u32]) {
+        self.hit_maps.forget(ids);
     }
 
     /// Frees what changes left behind; to be called when nobody waits.

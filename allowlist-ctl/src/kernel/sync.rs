@@ -3,27 +3,30 @@
 //! A few entries of one list are changed in place. Everything else is built beside what is in force, and one
 //! pointer is swapped; what was in force is freed later.
 
-use std::{collections::BTreeMap, sync::Arc, thread};
-
-use allowlist_common::abi::{Node, PolicyTable, maps};
-use aya::{
-    Pod,
-    maps::{ArrayOfMaps, MapData, MapError},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    thread,
 };
+
+use allowlist_common::abi::{PolicyTable, maps};
+use aya::maps::{ArrayOfMaps, MapData, MapError};
 
 use super::{
     clock::boot_clock,
     edits::{
-        FamilyKey, changed_families, few_edits, nodes_v4, nodes_v6, selection_v4, selection_v6,
+        Edit, FamilyKey, changed_families, few_edits, nodes_v4, nodes_v6, selection_v4,
+        selection_v6,
     },
     error::{LoadError, SyncError},
     live_table::LiveTable,
     load::Loaded,
-    pool::{EMPTY_SLOT, Installed, Pool},
+    pool::Pool,
     retry::patiently,
+    tries::{Built, Family, Held, Tries},
 };
 use crate::policy::{
-    Policy, Service,
+    ListNumber, Policy, Service, Sources,
     entry::BootClock,
     table::{self, Placement, Selection, Surroundings, TrieSlots},
 };
@@ -33,6 +36,9 @@ const IN_PLACE: usize = 1024;
 
 type Root = ArrayOfMaps<MapData, MapData>;
 
+/// The lists whose entries a trie holds. Services that the same lists decide about share their tries.
+type Lists = Vec<ListNumber>;
+
 /// The maps, and the policy that they enforce.
 pub(super) struct Enforced {
     root: Root,
@@ -40,66 +46,15 @@ pub(super) struct Enforced {
     v6: Pool<[u8; 16]>,
     policy: Policy,
     interfaces: BTreeMap<String, Placement>,
-    tries: BTreeMap<u16, Tries>,
+    tries: BTreeMap<Lists, Held>,
     selections: BTreeMap<Selection, Tries>,
     live: LiveTable,
 }
 
-/// The tries of a service; none where it has no entries of the family.
-#[derive(Default)]
-struct Tries {
-    v4: Option<Installed<[u8; 4]>>,
-    v6: Option<Installed<[u8; 16]>>,
-}
-
-impl Tries {
-    fn has_family_of(&self, key: &FamilyKey) -> bool {
-        match key {
-            FamilyKey::V4(_) => self.v4.is_some(),
-            FamilyKey::V6(_) => self.v6.is_some(),
-        }
-    }
-
-    fn set(&mut self, key: &FamilyKey, node: Option<Node>) -> Result<(), MapError> {
-        match key {
-            FamilyKey::V4(key) => self.v4.as_mut().map_or(Ok(()), |trie| trie.set(key, node)),
-            FamilyKey::V6(key) => self.v6.as_mut().map_or(Ok(()), |trie| trie.set(key, node)),
-        }
-    }
-}
-
-/// What was built for a service.
-#[derive(Default)]
-struct Built {
-    v4: Family<[u8; 4]>,
-    v6: Family<[u8; 16]>,
-}
-
-/// What was built for a family of a service.
-#[derive(Default)]
-enum Family<A: Pod> {
-    /// Nothing: its entries are the same.
-    #[default]
-    Kept,
-    /// A trie, where there are entries.
-    New(Option<Installed<A>>),
-}
-
-impl<A: Pod> Family<A> {
-    fn into_trie(self) -> Option<Installed<A>> {
-        match self {
-            Self::Kept => None,
-            Self::New(trie) => trie,
-        }
-    }
-
-    /// Puts what was built in the place of what was there, and returns that.
-    fn replace(self, place: &mut Option<Installed<A>>) -> Option<Installed<A>> {
-        match self {
-            Self::Kept => None,
-            Self::New(trie) => std::mem::replace(place, trie),
-        }
-    }
+/// The edits of one trie.
+struct Edits<'a> {
+    lists: &'a Lists,
+    edits: Vec<(FamilyKey, Edit)>,
 }
 
 impl Enforced {
@@ -135,9 +90,10 @@ impl Enforced {
     pub(super) fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
         let clock = boot_clock();
         self.build_selections(next, &self.interfaces.clone())?;
-        let table = table::compile(next, &self.surroundings())?;
-        if *table != *self.live.table() || !self.change_in_place(next, &clock)? {
-            self.build_and_swap(next, &clock)?;
+        let needed = needed(next);
+        let table = table::compile(next, &self.surroundings(next))?;
+        if *table != *self.live.table() || !self.change_in_place(&needed, &clock)? {
+            self.build_and_swap(next, needed, &clock)?;
         }
         self.policy = next.clone();
         Ok(())
@@ -152,7 +108,7 @@ impl Enforced {
         interfaces: BTreeMap<String, Placement>,
     ) -> Result<(), SyncError> {
         self.build_selections(&self.policy.clone(), &interfaces)?;
-        let around = Surroundings { interfaces, ..self.surroundings() };
+        let around = Surroundings { interfaces, ..self.surroundings(&self.policy) };
         let table = table::compile(&self.policy, &around)?;
         if *table != *self.live.table() {
             self.publish(table)?;
@@ -177,16 +133,27 @@ impl Enforced {
         self.v6.tidy();
     }
 
-    fn surroundings(&self) -> Surroundings {
-        let number = |(number, tries): (&u16, &Tries)| (*number, slots(tries));
+    fn surroundings(&self, policy: &Policy) -> Surroundings {
+        self.surroundings_with(policy, &BTreeMap::new())
+    }
+
+    /// What a policy's table is made for, with the tries as they will be with what was built.
+    fn surroundings_with(&self, policy: &Policy, built: &BTreeMap<Lists, Built>) -> Surroundings {
+        let of_service = |service: &Arc<Service>| {
+            let lists: Lists = policy.sources(service).lists().collect();
+            let mut slots =
+                self.tries.get(&lists).map_or_else(TrieSlots::default, |held| held.tries.slots());
+            if let Some(built) = built.get(&lists) {
+                slots = TrieSlots { v4: built.v4.slot(slots.v4), v6: built.v6.slot(slots.v6) };
+            }
+            (service.number, slots)
+        };
+        let selection =
+            |(selection, tries): (&Selection, &Tries)| (selection.clone(), tries.slots());
         Surroundings {
             interfaces: self.interfaces.clone(),
-            tries: self.tries.iter().map(number).collect(),
-            selections: self
-                .selections
-                .iter()
-                .map(|(selection, tries)| (selection.clone(), slots(tries)))
-                .collect(),
+            tries: policy.services.values().map(of_service).collect(),
+            selections: self.selections.iter().map(selection).collect(),
         }
     }
 
@@ -228,36 +195,86 @@ impl Enforced {
     /// Makes a change in place where it is small and inside one list; `false` where it is not.
     ///
     /// The tables must be the same before and after.
-    fn change_in_place(&mut self, next: &Policy, clock: &BootClock) -> Result<bool, SyncError> {
-        let mut changed = next.services.iter().filter_map(|(name, service)| {
-            let before = self.policy.services.get(name)?;
-            (!Arc::ptr_eq(before, service)).then_some((before, service))
-        });
-        let Some((before, after)) = changed.next() else { return Ok(true) };
-        let edits = few_edits(&before.entries, &after.entries, clock, IN_PLACE);
-        let (None, Some(edits)) = (changed.next(), edits) else { return Ok(false) };
-        let Some(tries) = self.tries.get_mut(&after.number) else { return Ok(false) };
-        let edits: Vec<_> = edits.iter().map(|edit| (FamilyKey::from(edit.prefix), edit)).collect();
-        if !edits.iter().all(|(key, _)| tries.has_family_of(key)) {
-            return Ok(false);
+    fn change_in_place(
+        &mut self,
+        needed: &BTreeMap<Lists, Sources>,
+        clock: &BootClock,
+    ) -> Result<bool, SyncError> {
+        let Some(edits) = self.edits_in_place(needed, clock) else { return Ok(false) };
+        if let Err(error) = self.make_edits(&edits) {
+            let whole = self.mend();
+            return Err(if whole { SyncError::Refused(error) } else { SyncError::HalfDone(error) });
         }
-        for (done, (key, edit)) in edits.iter().enumerate() {
-            if let Err(error) = tries.set(key, edit.after) {
-                let mut undo = edits[..done].iter().rev();
-                return Err(match undo.try_for_each(|(key, edit)| tries.set(key, edit.before)) {
-                    Ok(()) => SyncError::Refused(error),
-                    Err(error) => SyncError::HalfDone(error),
-                });
+        for (lists, sources) in needed {
+            if let Some(held) = self.tries.get_mut(lists) {
+                held.sources = sources.clone();
             }
         }
         Ok(true)
     }
 
+    /// The edits of each trie, where they are few, and all of one list's entries.
+    fn edits_in_place<'a>(
+        &self,
+        needed: &'a BTreeMap<Lists, Sources>,
+        clock: &BootClock,
+    ) -> Option<Vec<Edits<'a>>> {
+        let mut all = Vec::new();
+        let mut changed = BTreeSet::new();
+        let mut room = IN_PLACE;
+        for (lists, sources) in needed {
+            let held = self.tries.get(lists).filter(|held| !held.is_damaged)?;
+            changed.extend(held.sources.changed_lists(sources));
+            let edits = few_edits(&held.sources, sources, clock, room)?;
+            room -= edits.len();
+            let edits: Vec<_> =
+                edits.into_iter().map(|edit| (FamilyKey::from(edit.prefix), edit)).collect();
+            let in_place = edits.iter().all(|(key, _)| held.tries.has_family_of(key));
+            if changed.len() > 1 || !in_place {
+                return None;
+            }
+            all.push(Edits { lists, edits });
+        }
+        Some(all)
+    }
+
+    /// Makes edits in place; on failure, those that were made are undone.
+    fn make_edits(&mut self, edits: &[Edits<'_>]) -> Result<(), MapError> {
+        for (number, of_trie) in edits.iter().enumerate() {
+            let Some(held) = self.tries.get_mut(of_trie.lists) else { continue };
+            for (done, (key, edit)) in of_trie.edits.iter().enumerate() {
+                let Err(error) = held.tries.set(key, edit.after) else { continue };
+                held.undo(&of_trie.edits[..done]);
+                for of_trie in edits[..number].iter().rev() {
+                    if let Some(held) = self.tries.get_mut(of_trie.lists) {
+                        held.undo(&of_trie.edits);
+                    }
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rebuilds tries in which a change broke off and could not be undone; `true` where all is well then.
+    pub(super) fn mend(&mut self) -> bool {
+        if !self.tries.values().any(|held| held.is_damaged) {
+            return true;
+        }
+        let policy = self.policy.clone();
+        self.build_and_swap(&policy, needed(&policy), &boot_clock()).is_ok()
+    }
+
     /// Builds the tries of every changed list beside those in force, and swaps the root.
-    fn build_and_swap(&mut self, next: &Policy, clock: &BootClock) -> Result<(), SyncError> {
+    fn build_and_swap(
+        &mut self,
+        next: &Policy,
+        needed: BTreeMap<Lists, Sources>,
+        clock: &BootClock,
+    ) -> Result<(), SyncError> {
         let mut built = BTreeMap::new();
-        let swapped = self.build_changed(next, clock, &mut built).and_then(|()| {
-            let around = Surroundings { tries: self.slots_with(&built), ..self.surroundings() };
+        let swapped = self.build_changed(&needed, clock, &mut built).and_then(|()| {
+            let around = self.surroundings_with(next, &built);
             Ok(self.publish(table::compile(next, &around)?)?)
         });
         if swapped.is_err() {
@@ -266,30 +283,28 @@ impl Enforced {
             }
             return swapped;
         }
-        self.settle(next, built);
+        self.settle(needed, built);
         Ok(())
     }
 
     fn build_changed(
         &mut self,
-        next: &Policy,
+        needed: &BTreeMap<Lists, Sources>,
         clock: &BootClock,
-        built: &mut BTreeMap<u16, Built>,
+        built: &mut BTreeMap<Lists, Built>,
     ) -> Result<(), SyncError> {
-        for (name, after) in &next.services {
-            let before = self.policy.services.get(name).cloned();
-            // Only a service that keeps its number keeps its tries.
-            let before = before.filter(|before| before.number == after.number);
-            let changed = before.map_or((true, true), |before: Arc<Service>| {
-                changed_families(&before.entries, &after.entries)
-            });
+        for (lists, sources) in needed {
+            let changed = match self.tries.get(lists) {
+                Some(held) if !held.is_damaged => changed_families(&held.sources, sources),
+                _ => (true, true),
+            };
             if changed == (false, false) {
                 continue;
             }
-            let built = built.entry(after.number).or_default();
+            let built = built.entry(lists.clone()).or_default();
             let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
-            let mut build_v4 = || pool_v4.build(nodes_v4(&after.entries, clock));
-            let mut build_v6 = || pool_v6.build(nodes_v6(&after.entries, clock));
+            let mut build_v4 = || pool_v4.build(nodes_v4(sources, clock));
+            let mut build_v6 = || pool_v6.build(nodes_v6(sources, clock));
             // Large lists take a while, and the families have pools of their own: a thread for each.
             let (v4, v6) = thread::scope(|scope| {
                 let v6 = changed.1.then(|| scope.spawn(&mut build_v6));
@@ -307,32 +322,19 @@ impl Enforced {
         Ok(())
     }
 
-    /// The slots as they will be with what was built.
-    fn slots_with(&self, built: &BTreeMap<u16, Built>) -> BTreeMap<u16, TrieSlots> {
-        let mut all = self.surroundings().tries;
-        for (number, built) in built {
-            let slots = all.entry(*number).or_default();
-            if let Family::New(v4) = &built.v4 {
-                slots.v4 = slot(v4.as_ref());
-            }
-            if let Family::New(v6) = &built.v6 {
-                slots.v6 = slot(v6.as_ref());
-            }
-        }
-        all
-    }
-
     /// Keeps what the new root refers to, and retires what it no longer does.
-    fn settle(&mut self, next: &Policy, built: BTreeMap<u16, Built>) {
-        for (number, Built { v4, v6 }) in built {
-            let tries = self.tries.entry(number).or_default();
-            let replaced = Tries { v4: v4.replace(&mut tries.v4), v6: v6.replace(&mut tries.v6) };
-            self.retire(replaced);
+    fn settle(&mut self, needed: BTreeMap<Lists, Sources>, mut built: BTreeMap<Lists, Built>) {
+        let gone = self.tries.extract_if(.., |lists, _| !needed.contains_key(lists));
+        for (_, held) in gone.collect::<Vec<_>>() {
+            self.retire(held.tries);
         }
-        let numbers: Vec<u16> = next.services.values().map(|service| service.number).collect();
-        let gone = self.tries.extract_if(.., |number, _| !numbers.contains(number));
-        for (_, tries) in gone.collect::<Vec<_>>() {
-            self.retire(tries);
+        for (lists, sources) in needed {
+            let Built { v4, v6 } = built.remove(&lists).unwrap_or_default();
+            let Held { sources: held, tries, is_damaged } = self.tries.entry(lists).or_default();
+            let replaced = Tries { v4: v4.replace(&mut tries.v4), v6: v6.replace(&mut tries.v6) };
+            *held = sources;
+            *is_damaged = false;
+            self.retire(replaced);
         }
     }
 
@@ -346,10 +348,13 @@ impl Enforced {
     }
 }
 
-fn slots(tries: &Tries) -> TrieSlots {
-    TrieSlots { v4: slot(tries.v4.as_ref()), v6: slot(tries.v6.as_ref()) }
-}
-
-fn slot<A: Pod>(trie: Option<&Installed<A>>) -> u32 {
-    trie.map_or(EMPTY_SLOT, Installed::slot)
+/// The sources of a policy's services, by their lists; without those that have no entries.
+fn needed(policy: &Policy) -> BTreeMap<Lists, Sources> {
+    policy
+        .services
+        .values()
+        .map(|service| policy.sources(service))
+        .map(|sources| (sources.lists().collect::<Lists>(), sources))
+        .filter(|(lists, _)| !lists.is_empty())
+        .collect()
 }

@@ -1,10 +1,12 @@
 //! Entries: prefixes that a list allows or excepts.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use allowlist_common::abi::{BootSeconds, NEVER, Node};
-use imbl::OrdMap;
-use ipnet::IpNet;
+use imbl::{OrdMap, OrdSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,19 @@ pub enum Kind {
     Except,
 }
 
+/// Where an entry came from. What keeps entries in step with a source touches those of its own origin only.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Somebody added it by command.
+    #[default]
+    Manual,
+    /// It is in the file that its group follows.
+    File,
+}
+
 /// What makes an entry of a list the same entry.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct EntryKey {
@@ -33,6 +48,16 @@ pub struct EntryKey {
     pub prefix: Prefix,
     /// Allow or except.
     pub kind: Kind,
+    /// Where it came from: a list may have it from several origins.
+    pub origin: Origin,
+}
+
+impl EntryKey {
+    /// The key of an entry that somebody adds by command.
+    #[must_use]
+    pub const fn manual(prefix: Prefix, kind: Kind) -> Self {
+        Self { prefix, kind, origin: Origin::Manual }
+    }
 }
 
 impl fmt::Display for EntryKey {
@@ -70,51 +95,96 @@ pub struct Entry {
 ///
 /// Copies share what they have in common, so a change costs what it changes.
 #[derive(Clone, Debug, Default)]
-pub struct Entries(OrdMap<EntryKey, Entry>);
+pub struct Entries {
+    entries: OrdMap<EntryKey, Entry>,
+    /// Those that end, by their ends.
+    ending: OrdSet<(Timestamp, EntryKey)>,
+}
+
+impl Entry {
+    /// Whether it no longer decides.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether it ends no earlier than another one.
+    #[must_use]
+    pub fn outlasts(&self, other: &Self) -> bool {
+        let end = |entry: &Self| entry.expires_at.unwrap_or(Timestamp::MAX);
+        end(self) >= end(other)
+    }
+}
 
 impl Entries {
     /// The list of these entries.
     pub fn from_sorted(entries: impl Iterator<Item = (EntryKey, Entry)>) -> Self {
-        Self(entries.collect())
+        let entries: OrdMap<EntryKey, Entry> = entries.collect();
+        let ending = entries
+            .iter()
+            .filter_map(|(key, entry)| entry.expires_at.map(|end| (end, *key)))
+            .collect();
+        Self { entries, ending }
+    }
+
+    /// A list without entries.
+    #[must_use]
+    pub fn none() -> &'static Self {
+        static NONE: LazyLock<Entries> = LazyLock::new(Entries::default);
+        &NONE
     }
 
     /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
-    /// Whether there are entries, and all of them deny.
+    /// How many entries no longer decide.
     #[must_use]
-    pub fn is_nothing_but_excepts(&self) -> bool {
-        !self.is_empty() && self.iter().all(|(key, _)| key.kind == Kind::Except)
+    pub fn count_expired(&self, now: Timestamp) -> usize {
+        self.ending.iter().take_while(|(end, _)| *end <= now).count()
     }
 
     /// The entry with this key.
     #[must_use]
     pub fn get(&self, key: &EntryKey) -> Option<&Entry> {
-        self.0.get(key)
+        self.entries.get(key)
     }
 
     /// Puts an entry, and returns the one that was there.
     pub fn insert(&mut self, key: EntryKey, entry: Entry) -> Option<Entry> {
-        self.0.insert(key, entry)
+        let end = entry.expires_at;
+        let before = self.entries.insert(key, entry);
+        self.note_end(key, before.as_ref(), end);
+        before
     }
 
     /// Takes an entry away.
     pub fn remove(&mut self, key: &EntryKey) -> Option<Entry> {
-        self.0.remove(key)
+        let before = self.entries.remove(key);
+        self.note_end(*key, before.as_ref(), None);
+        before
+    }
+
+    fn note_end(&mut self, key: EntryKey, before: Option<&Entry>, end: Option<Timestamp>) {
+        if let Some(end) = before.and_then(|entry| entry.expires_at) {
+            self.ending.remove(&(end, key));
+        }
+        if let Some(end) = end {
+            self.ending.insert((end, key));
+        }
     }
 
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = (&EntryKey, &Entry)> {
-        self.0.iter()
+        self.entries.iter()
     }
 
     /// What differs from this list in `next`: the key, the entry here, the entry there.
@@ -122,7 +192,7 @@ impl Entries {
         &'a self,
         next: &'a Self,
     ) -> impl Iterator<Item = (&'a EntryKey, Option<&'a Entry>, Option<&'a Entry>)> {
-        self.0.diff(&next.0).map(|item| match item {
+        self.entries.diff(&next.entries).map(|item| match item {
             imbl::ordmap::DiffItem::Add(key, new) => (key, None, Some(new)),
             imbl::ordmap::DiffItem::Update { old: (key, old), new: (_, new) } => {
                 (key, Some(old), Some(new))
@@ -131,34 +201,20 @@ impl Entries {
         })
     }
 
-    /// What the trie says for a prefix; `None` where the list has no entry of it.
-    #[must_use]
-    pub fn node(&self, prefix: Prefix, clock: &BootClock) -> Option<Node> {
-        let allow = self.get(&EntryKey { prefix, kind: Kind::Allow });
-        let except = self.get(&EntryKey { prefix, kind: Kind::Except });
-        if allow.is_none() && except.is_none() {
-            return None;
-        }
-        let id = |entry: Option<&Entry>| entry.map_or(0, |entry| entry.id);
-        let until = |entry: Option<&Entry>| entry.map_or(0, |entry| clock.end(entry.expires_at));
-        Some(Node {
-            allow: id(allow),
-            except: id(except),
-            allow_until: until(allow),
-            except_until: until(except),
-            prefix_len: prefix.bits().into(),
-        })
+    /// The entries of one prefix.
+    pub(super) fn at(&self, prefix: Prefix) -> impl Iterator<Item = (&EntryKey, &Entry)> {
+        let first = EntryKey { prefix, kind: Kind::Allow, origin: Origin::Manual };
+        self.entries.range(first..).take_while(move |(key, _)| key.prefix == prefix)
     }
 
-    /// The trie's nodes in order.
-    pub fn nodes<'a>(&'a self, clock: &'a BootClock) -> impl Iterator<Item = (Prefix, Node)> + 'a {
-        let mut last = None;
-        self.iter().filter_map(move |(key, _)| {
-            if last.replace(key.prefix) == Some(key.prefix) {
-                return None;
-            }
-            self.node(key.prefix, clock).map(|node| (key.prefix, node))
-        })
+    /// The entries from a key on, in order.
+    pub(super) fn from(&self, first: EntryKey) -> impl Iterator<Item = (&EntryKey, &Entry)> {
+        self.entries.range(first..)
+    }
+
+    /// The last entry up to a key, itself included.
+    pub(super) fn last_until(&self, key: &EntryKey) -> Option<&EntryKey> {
+        self.entries.get_prev(key).map(|(key, _)| key)
     }
 }
 
@@ -168,7 +224,7 @@ impl IntoIterator for Entries {
         imbl::ordmap::ConsumingIter<EntryKey, Entry, imbl::shared_ptr::DefaultSharedPtr>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.entries.into_iter()
     }
 }
 
@@ -200,10 +256,12 @@ impl BootClock {
 /// An entry as it is asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewEntry {
-    /// Prefix and kind.
+    /// Prefix, kind and origin.
     pub key: EntryKey,
     /// The operator's note.
     pub comment: Option<Arc<str>>,
+    /// From when on it no longer decides.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A text that is no entry.
@@ -215,6 +273,9 @@ pub enum InvalidEntry {
     /// The comment's length.
     #[error("the comment is {0} bytes long: use at most {MAX_COMMENT}")]
     CommentLength(usize),
+    /// The end.
+    #[error("'{0}' is not a time: write it as 2026-12-01T00:00Z")]
+    End(String),
     /// The comment's characters.
     #[error("the comment has control characters: write it as one line of text")]
     CommentText,
@@ -230,7 +291,17 @@ pub fn parse_keys(text: &str) -> Result<Vec<EntryKey>, InvalidEntry> {
         None => (Kind::Allow, text),
     };
     let prefixes = Prefix::parse_all(prefix)?;
-    Ok(prefixes.into_iter().map(|prefix| EntryKey { prefix, kind }).collect())
+    Ok(prefixes.into_iter().map(|prefix| EntryKey::manual(prefix, kind)).collect())
+}
+
+/// Reads an entry's end (RFC 3339, seconds may be left out), to the second.
+///
+/// # Errors
+/// [`InvalidEntry::End`].
+pub fn parse_end(text: &str) -> Result<Timestamp, InvalidEntry> {
+    let shown = || InvalidEntry::End(text.chars().take(40).collect());
+    let end: Timestamp = text.trim().parse().map_err(|_| shown())?;
+    Timestamp::from_second(end.as_second()).map_err(|_| shown())
 }
 
 /// Reads a comment; an empty one is none.
@@ -246,14 +317,4 @@ pub fn parse_comment(text: &str) -> Result<Option<Arc<str>>, InvalidEntry> {
         return Err(InvalidEntry::CommentText);
     }
     Ok((!text.is_empty()).then(|| text.into()))
-}
-
-/// Whether an address lies in a prefix.
-#[must_use]
-pub fn covers(prefix: Prefix, address: IpAddr) -> bool {
-    match (prefix.net(), address) {
-        (IpNet::V4(net), IpAddr::V4(address)) => net.contains(&address),
-        (IpNet::V6(net), IpAddr::V6(address)) => net.contains(&address),
-        _ => false,
-    }
 }

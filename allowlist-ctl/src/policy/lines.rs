@@ -1,6 +1,14 @@
-//! Lists as text: an entry a line, `# comment` behind it.
+//! Lists as text: an entry a line, behind it perhaps its end and a comment: `10.0.0.0/8 until=2026-12-01T00:00Z # VPN`.
 
-use super::entry::{InvalidEntry, NewEntry, parse_comment, parse_keys};
+use jiff::Timestamp;
+
+use super::{
+    EntryKey,
+    entry::{InvalidEntry, NewEntry, parse_comment, parse_end, parse_keys},
+};
+
+/// Stands between an entry and its end.
+const UNTIL: &str = " until=";
 
 /// A line that could not be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,8 +43,20 @@ fn parse_line(line: &str) -> Result<Vec<NewEntry>, InvalidEntry> {
         return Ok(Vec::new());
     }
     let comment = parse_comment(comment)?;
+    let (entry, expires_at) = match entry.split_once(UNTIL) {
+        Some((entry, end)) => (entry.trim_end(), Some(parse_end(end)?)),
+        None => (entry, None),
+    };
     let keys = parse_keys(entry)?;
-    Ok(keys.into_iter().map(|key| NewEntry { key, comment: comment.clone() }).collect())
+    Ok(keys.into_iter().map(|key| NewEntry { key, comment: comment.clone(), expires_at }).collect())
+}
+
+/// The line of an entry, as [`parse`] reads it.
+#[must_use]
+pub fn line(key: &EntryKey, expires_at: Option<Timestamp>, comment: Option<&str>) -> String {
+    let end = expires_at.map(|end| format!("{UNTIL}{end}")).unwrap_or_default();
+    let comment = comment.map(|comment| format!(" # {comment}")).unwrap_or_default();
+    format!("{key}{end}{comment}")
 }
 
 #[cfg(test)]
@@ -55,6 +75,19 @@ mod tests {
             shown,
             ["10.0.0.0/8 all of it", "!10.6.6.0/24 -", "10.9.0.1/32 two", "10.9.0.2/32 two"]
         );
+    }
+
+    #[test]
+    fn a_line_is_read_as_it_is_written() {
+        for text in [
+            "10.0.0.0/8",
+            "!10.6.6.0/24 # not these",
+            "2001:db8::/32 until=2026-12-01T00:00:00Z",
+            "10.0.0.7/32 until=2026-12-01T12:30:00Z # a visitor",
+        ] {
+            let [entry] = &parse(text).unwrap()[..] else { panic!("{text}") };
+            assert_eq!(line(&entry.key, entry.expires_at, entry.comment.as_deref()), text);
+        }
     }
 
     #[test]

@@ -1,38 +1,62 @@
-//! The policy: services, their ports and entries, and the rules by which they change.
+//! The policy: services and groups, their entries, and the rules by which they change.
 //!
 //! Nothing here does I/O. A change is a function from one [`Policy`] to the next ([`change`]); what the kernel
 //! and the store have to do follows from comparing the two. Policies share what they have in common, so
 //! keeping the old one beside the new one costs nothing.
 
 pub mod change;
+pub mod difference;
 pub mod entry;
+pub mod group;
 mod ids;
 pub mod lines;
 pub mod name;
+pub mod plan;
 pub mod port;
 pub mod prefix;
 pub mod service;
+pub mod sources;
 pub mod table;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use self::group::{TRUSTED, TRUSTED_NUMBER};
 pub use self::{
-    entry::{Author, Entries, Entry, EntryKey, Kind},
+    entry::{Author, Entries, Entry, EntryKey, Kind, Origin},
+    group::Group,
     ids::EntryIds,
     name::Name,
     prefix::Prefix,
     service::Service,
+    sources::Sources,
 };
 
+/// Number of a list of entries: services have 1 to 1023, groups those above.
+pub type ListNumber = u16;
+
 /// Everything the operator has decided, at one revision.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// Grows by one with each committed change.
     pub revision: u64,
     /// The services by name.
     pub services: BTreeMap<Name, Arc<Service>>,
+    /// The groups by name; `trusted` is always there.
+    pub groups: BTreeMap<Name, Arc<Group>>,
     /// Which entry ids are taken.
     pub ids: EntryIds,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let trusted = Group { number: TRUSTED_NUMBER, ..Group::default() };
+        Self {
+            revision: 0,
+            services: BTreeMap::new(),
+            groups: BTreeMap::from([(Name::trusted(), Arc::new(trusted))]),
+            ids: EntryIds::default(),
+        }
+    }
 }
 
 impl Policy {
@@ -42,14 +66,79 @@ impl Policy {
         self.services.get(name)
     }
 
+    /// The entries of the service or group with this name.
+    #[must_use]
+    pub fn entries(&self, name: &Name) -> Option<&Entries> {
+        let of_service = self.services.get(name).map(|service| &service.entries);
+        of_service.or_else(|| self.groups.get(name).map(|group| &group.entries))
+    }
+
+    /// Every list: its number, name and entries.
+    pub fn lists(&self) -> impl Iterator<Item = (ListNumber, &Name, &Entries)> {
+        let services =
+            self.services.iter().map(|(name, service)| (service.number, name, &service.entries));
+        let groups = self.groups.iter().map(|(name, group)| (group.number, name, &group.entries));
+        services.chain(groups)
+    }
+
+    /// The name of the list with a number.
+    #[must_use]
+    pub fn list_name(&self, number: ListNumber) -> Option<&Name> {
+        self.lists().find(|(known, ..)| *known == number).map(|(_, name, _)| name)
+    }
+
+    /// The groups that a service includes by its own settings, which are all but `trusted`.
+    pub fn groups_of<'a>(
+        &'a self,
+        service: &'a Service,
+    ) -> impl Iterator<Item = (&'a Name, &'a Arc<Group>)> {
+        service.includes.iter().filter_map(|name| self.groups.get_key_value(name))
+    }
+
+    /// The lists that decide about the sources of a service.
+    #[must_use]
+    pub fn sources(&self, service: &Service) -> Sources {
+        let own = std::iter::once((service.number, service.entries.clone()));
+        let trusted = self.groups.get(TRUSTED).into_iter();
+        let groups = self.groups_of(service).map(|(_, group)| group).chain(trusted);
+        Sources::of(own.chain(groups.map(|group| (group.number, group.entries.clone()))))
+    }
+
+    /// Number of entries by which a service is closed: its own and its groups'; trusted's do not count.
+    #[must_use]
+    pub fn count_entries(&self, service: &Service) -> usize {
+        let groups = self.groups_of(service).map(|(_, group)| group.entries.len());
+        service.entries.len() + groups.sum::<usize>()
+    }
+
+    /// Whether a service admits only some: it has entries, or is closed without any.
+    ///
+    /// The mode does not matter here: it says what happens to those who are not admitted.
+    #[must_use]
+    pub fn is_closed(&self, service: &Service) -> bool {
+        self.count_entries(service) > 0 || service.when_empty == service::WhenEmpty::Closed
+    }
+
     /// Names of the services that were closed in this policy and would admit everyone in `next`.
     #[must_use]
     pub fn opened_by(&self, next: &Self) -> Vec<Name> {
+        let stays_closed =
+            |name: &Name| next.services.get(name).is_some_and(|service| next.is_closed(service));
         self.services
             .iter()
-            .filter(|(_, service)| service.is_closed())
-            .filter(|(name, _)| next.services.get(*name).is_none_or(|next| !next.is_closed()))
+            .filter(|(_, service)| self.is_closed(service))
+            .filter(|(name, _)| !stays_closed(name))
             .map(|(name, _)| name.clone())
             .collect()
+    }
+
+    /// Names of the services that include a group.
+    #[must_use]
+    pub fn including(&self, group: &Name) -> Vec<Name> {
+        let including = self
+            .services
+            .iter()
+            .filter(|(_, service)| service.includes.contains(group) || group.as_str() == TRUSTED);
+        including.map(|(name, _)| name.clone()).collect()
     }
 }

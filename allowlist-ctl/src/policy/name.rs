@@ -20,6 +20,12 @@ pub struct Name(Arc<str>);
 pub struct InvalidName(String);
 
 impl Name {
+    /// The name of the built-in group.
+    #[must_use]
+    pub fn trusted() -> Self {
+        Self(super::group::TRUSTED.into())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -65,6 +65,12 @@ impl Prefix {
         (net.trunc() == net && !mapped).then_some(Self(net))
     }
 
+    /// Every address there is: a prefix for each family.
+    #[must_use]
+    pub fn everything() -> [Self; 2] {
+        [Self(Ipv4Net::default().into()), Self(Ipv6Net::default().into())]
+    }
+
     /// The prefix as a network.
     #[must_use]
     pub const fn net(&self) -> IpNet {
@@ -81,6 +87,35 @@ impl Prefix {
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.contains(&other.0) || other.0.contains(&self.0)
+    }
+
+    /// Whether an address lies in it.
+    #[must_use]
+    pub fn covers(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// Whether another prefix lies in it, or is the same.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self.0.contains(&other.0)
+    }
+
+    /// The prefix of the first `bits` of an address; `None` where the family has not so many.
+    #[must_use]
+    pub fn around(address: IpAddr, bits: u8) -> Option<Self> {
+        IpNet::new(address, bits).ok().map(|net| Self(net.trunc()))
+    }
+
+    /// How many leading bits both have in common; `None` where they are of different families.
+    #[must_use]
+    pub fn common_bits(&self, other: &Self) -> Option<u8> {
+        let (same, longest) = match (self.0.addr(), other.0.addr()) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => ((a.to_bits() ^ b.to_bits()).leading_zeros(), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => ((a.to_bits() ^ b.to_bits()).leading_zeros(), 128),
+            _ => return None,
+        };
+        u8::try_from(same.min(longest)).ok().map(|same| same.min(self.bits()).min(other.bits()))
     }
 
     /// Whether it covers every address of its family.

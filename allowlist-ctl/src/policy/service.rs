@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entries, Prefix, port::Ports};
+use super::{Entries, Name, Prefix, port::Ports};
 
 /// What a service does with a packet that it denies.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -58,19 +58,13 @@ pub struct Service {
     pub action: Action,
     /// What happens without entries.
     pub when_empty: WhenEmpty,
+    /// Groups whose entries count as its own.
+    pub includes: BTreeSet<Name>,
     /// Its entries.
     pub entries: Entries,
 }
 
 impl Service {
-    /// Whether it admits only some: it has entries, or is closed without any.
-    ///
-    /// The mode does not matter here: it says what happens to those who are not admitted.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        !self.entries.is_empty() || self.when_empty == WhenEmpty::Closed
-    }
-
     /// The ports of this service and of the other one by which a packet can belong to both.
     #[must_use]
     pub fn shares_a_port_with(&self, other: &Self) -> Option<(Ports, Ports)> {
@@ -97,5 +91,6 @@ impl Service {
             && self.mode == other.mode
             && self.action == other.action
             && self.when_empty == other.when_empty
+            && self.includes == other.includes
     }
 }

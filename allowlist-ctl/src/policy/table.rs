@@ -79,12 +79,12 @@ pub struct Surroundings {
 /// # Errors
 /// [`TableFull`] where the policy is larger than a table.
 pub fn compile(policy: &Policy, around: &Surroundings) -> Result<Box<PolicyTable>, TableFull> {
-    let mut builder = Builder::new(around);
+    let mut builder = Builder::new(policy, around);
     builder.page(&[0; PAGE_PORTS])?;
     for service in policy.services.values() {
         let slots = around.tries.get(&service.number).copied().unwrap_or_default();
         builder.table.services[usize::from(service.number)] =
-            ServiceRow { trie_v4: slots.v4, trie_v6: slots.v6, flags: flags(service) };
+            ServiceRow { trie_v4: slots.v4, trie_v6: slots.v6, flags: flags(policy, service) };
     }
     let mut rows: BTreeMap<(BTreeSet<u16>, bool), u32> = BTreeMap::new();
     let everywhere = services_on(policy, None);
@@ -123,9 +123,9 @@ pub fn selections(
         .collect()
 }
 
-fn flags(service: &Service) -> u32 {
+fn flags(policy: &Policy, service: &Service) -> u32 {
     let when = |condition: bool, flag: u32| if condition { flag } else { 0 };
-    when(!service.is_closed(), OPEN)
+    when(!policy.is_closed(service), OPEN)
         | when(service.mode == Mode::Monitor, MONITOR)
         | when(service.action == Action::Reject, REJECT)
 }
@@ -150,6 +150,7 @@ fn numbers(services: &[&Service]) -> BTreeSet<u16> {
 
 /// A table under construction; equal pages are kept once.
 struct Builder<'a> {
+    policy: &'a Policy,
     table: Box<PolicyTable>,
     around: &'a Surroundings,
     rows: usize,
@@ -158,8 +159,9 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(around: &'a Surroundings) -> Self {
+    fn new(policy: &'a Policy, around: &'a Surroundings) -> Self {
         Self {
+            policy,
             table: Box::new(PolicyTable::EMPTY),
             around,
             rows: 0,
@@ -175,7 +177,8 @@ impl<'a> Builder<'a> {
                 row.pages[PortRow::page_index(protocol, high << 8)] = self.page(&ports)?;
             }
         }
-        let guards = |service: &&Service| service.mode == Mode::Enforce && service.is_closed();
+        let guards =
+            |service: &&Service| service.mode == Mode::Enforce && self.policy.is_closed(service);
         row.guarded = services.iter().any(guards).into();
         if strict {
             for (place, service) in services.iter().enumerate() {
@@ -281,114 +284,4 @@ fn selected(services: &[&Service], protocol: Protocol) -> BTreeMap<u16, Selectio
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn service(number: u16, ports: &[&str], interfaces: &[&str]) -> Service {
-        Service {
-            number,
-            ports: ports.iter().map(|port| port.parse().unwrap()).collect(),
-            interfaces: interfaces.iter().map(ToString::to_string).collect(),
-            ..Service::default()
-        }
-    }
-
-    fn policy(services: Vec<Service>) -> Policy {
-        let named = services
-            .into_iter()
-            .map(|service| (format!("s{}", service.number).parse().unwrap(), Arc::new(service)));
-        Policy { services: named.collect(), ..Policy::default() }
-    }
-
-    fn interfaces(table: &[(&str, u32)]) -> Surroundings {
-        let placed = |(name, ifindex): &(&str, u32)| {
-            ((*name).to_owned(), Placement { ifindex: *ifindex, strict: false })
-        };
-        Surroundings { interfaces: table.iter().map(placed).collect(), ..Surroundings::default() }
-    }
-
-    fn number(table: &PolicyTable, ifindex: u32, protocol: Protocol, port: u16) -> u16 {
-        table.port(table.row(ifindex), protocol, port)
-    }
-
-    #[test]
-    fn a_port_finds_its_service_on_its_interface() {
-        let policy = policy(vec![
-            service(1, &["tcp/6379", "udp/5000-5300"], &[]),
-            service(2, &["tcp/80"], &["eth0"]),
-            service(3, &["tcp/80", "tcp/1-5"], &["eth1"]),
-        ]);
-        let interfaces = interfaces(&[("eth0", 2), ("eth1", 3), ("eth2", 1_000_003)]);
-        let table = compile(&policy, &interfaces).unwrap();
-        let rows = [
-            (2, Protocol::Tcp, 6379, 1),
-            (99, Protocol::Tcp, 6379, 1),
-            (2, Protocol::Udp, 6379, 0),
-            (2, Protocol::Udp, 5000, 1),
-            (3, Protocol::Udp, 5300, 1),
-            (3, Protocol::Udp, 5301, 0),
-            (3, Protocol::Udp, 4999, 0),
-            (2, Protocol::Tcp, 80, 2),
-            (3, Protocol::Tcp, 80, 3),
-            (1_000_003, Protocol::Tcp, 80, 0),
-            (99, Protocol::Tcp, 80, 0),
-            (3, Protocol::Tcp, 5, 3),
-            (2, Protocol::Tcp, 5, 0),
-        ];
-        for (ifindex, protocol, port, expected) in rows {
-            let found = number(&table, ifindex, protocol, port);
-            assert_eq!(found, expected, "interface {ifindex} {protocol:?}/{port}");
-        }
-    }
-
-    #[test]
-    fn a_service_that_is_off_has_no_ports() {
-        let mut off = service(1, &["tcp/22"], &[]);
-        off.mode = Mode::Off;
-        let table = compile(&policy(vec![off]), &interfaces(&[])).unwrap();
-        assert_eq!(number(&table, 2, Protocol::Tcp, 22), 0);
-    }
-
-    #[test]
-    fn only_a_closed_enforced_service_guards_its_interface() {
-        let mut closed = service(1, &["tcp/22"], &["eth0"]);
-        closed.when_empty = crate::policy::service::WhenEmpty::Closed;
-        let open = service(2, &["tcp/23"], &["eth1"]);
-        let table =
-            compile(&policy(vec![closed, open]), &interfaces(&[("eth0", 2), ("eth1", 3)])).unwrap();
-        assert_eq!(table.row(2).guarded, 1);
-        assert_eq!(table.row(3).guarded, 0);
-        assert_eq!(table.row(4).guarded, 0);
-    }
-
-    #[test]
-    fn many_interfaces_have_places_of_their_own() {
-        let names: Vec<String> = (0..100).map(|n| format!("eth{n}")).collect();
-        let services = (1..=20)
-            .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number)]]))
-            .collect();
-        let indices: Vec<(&str, u32)> =
-            names.iter().map(String::as_str).zip((0..).map(|n| 7 + 13 * n)).collect();
-        let interfaces = interfaces(&indices);
-        let table = compile(&policy(services), &interfaces).unwrap();
-        for (name, ifindex) in &indices {
-            let expected: u16 = name[3..].parse().unwrap();
-            let expected = if (1..=20).contains(&expected) { expected } else { 0 };
-            assert_eq!(number(&table, *ifindex, Protocol::Tcp, 22), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_policy_that_does_not_fit_is_refused() {
-        let names: Vec<String> = (0..40).map(|n| format!("eth{n}")).collect();
-        let services = (1..=40)
-            .map(|number| service(number, &["tcp/22"], &[&names[usize::from(number) - 1]]))
-            .collect();
-        let indices: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(0..).collect();
-        let interfaces = interfaces(&indices);
-        let result = compile(&policy(services), &interfaces);
-        assert_eq!(result.unwrap_err(), TableFull::Rows);
-    }
-}
+mod tests;

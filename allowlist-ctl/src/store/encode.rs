@@ -1,9 +1,9 @@
-//! Prefixes, modes and the like as the database writes them.
+//! Prefixes, settings and the like as the database writes them.
 
 use ipnet::IpNet;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::policy::{Kind, Prefix};
+use crate::policy::{Kind, Origin, Prefix};
 
 /// Family, address, length.
 pub(super) fn prefix(prefix: Prefix) -> Vec<u8> {
@@ -49,15 +49,33 @@ pub(super) const fn read_kind(number: u8) -> Option<Kind> {
     }
 }
 
-/// The word for a mode and the like: the one that the API uses.
-pub(super) fn word(value: impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
+pub(super) const fn origin(origin: Origin) -> u8 {
+    match origin {
+        Origin::Manual => 0,
+        Origin::File => 1,
     }
 }
 
-/// The value of a [`word`].
-pub(super) fn read_word<T: DeserializeOwned>(word: String) -> Option<T> {
-    serde_json::from_value(serde_json::Value::String(word)).ok()
+pub(super) const fn read_origin(number: u8) -> Option<Origin> {
+    match number {
+        0 => Some(Origin::Manual),
+        1 => Some(Origin::File),
+        _ => None,
+    }
+}
+
+/// The kind of a list that is a service's.
+pub(super) const SERVICE: &str = "service";
+/// The kind of a list that is a group's.
+pub(super) const GROUP: &str = "group";
+
+/// Settings as the database has them.
+pub(super) fn json(settings: &impl Serialize) -> String {
+    // Structures of plain values are always JSON.
+    serde_json::to_string(settings).unwrap_or_default()
+}
+
+/// The settings of [`json`].
+pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
 }

@@ -1,16 +1,15 @@
-//! Reading the policy.
+//! Reading the policy, as it is or as it was.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::Row;
+use rusqlite::params;
 
 use super::{Store, StoreError, encode, unreadable};
-use crate::policy::{Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Service};
+use crate::policy::{
+    Author, Entries, Entry, EntryIds, EntryKey, Group, ListNumber, Name, Policy, Service,
+    difference::{GroupTerms, ServiceTerms},
+};
 
 /// A value that cannot be in the database unless it is damaged.
 #[derive(Debug, thiserror::Error)]
@@ -31,63 +30,68 @@ fn expected<T>(
     })
 }
 
+/// A list as the database has it, but for its entries.
+struct Row {
+    number: ListNumber,
+    name: Name,
+    kind: String,
+    settings: String,
+}
+
 impl Store {
-    pub(super) fn load(&mut self) -> Result<Policy, StoreError> {
-        self.read().map_err(|source| unreadable(&self.path, source))
+    /// The policy as it is, or as it was at a kept revision.
+    pub(super) fn load(&self, revision: Option<u64>) -> Result<Policy, StoreError> {
+        self.read(revision).map_err(|source| unreadable(&self.path, source))
     }
 
-    fn read(&self) -> rusqlite::Result<Policy> {
-        let revision = self.connection.query_row(
+    fn read(&self, revision: Option<u64>) -> rusqlite::Result<Policy> {
+        let current = self.connection.query_row(
             "SELECT value FROM meta WHERE key = 'revision'",
             [],
             |row| row.get(0),
         )?;
-        let mut services = self.read_services()?;
+        let revision = revision.unwrap_or(current);
+        let entries = if revision == current { CURRENT } else { PAST };
         let authors = self.read_authors()?;
+        let mut policy = Policy { revision, ..Policy::default() };
         let mut ids = Vec::new();
-        for service in services.values_mut() {
-            service.entries = self.read_entries(service.number, &authors)?;
-            ids.extend(service.entries.iter().map(|(_, entry)| entry.id));
-        }
-        Ok(Policy {
-            revision,
-            services: services.into_iter().map(|(name, service)| (name, service.into())).collect(),
-            ids: EntryIds::from_taken(ids.into_iter()),
-        })
-    }
-
-    fn read_services(&self) -> rusqlite::Result<BTreeMap<Name, Service>> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT number, name, mode, when_empty, action FROM service")?;
-        let mut services: BTreeMap<Name, Service> =
-            statement.query_map([], read_service)?.collect::<rusqlite::Result<_>>()?;
-        for service in services.values_mut() {
-            let number = service.number;
-            for text in
-                self.column::<String>("SELECT ports FROM service_port WHERE service = ?1", number)?
-            {
-                service.ports.insert(expected(text.parse().ok(), "port", text)?);
-            }
-            service.interfaces = self
-                .column("SELECT name FROM service_interface WHERE service = ?1", number)?
-                .into_iter()
-                .collect::<BTreeSet<String>>();
-            let addresses = "SELECT prefix FROM service_address WHERE service = ?1";
-            for bytes in self.column::<Vec<u8>>(addresses, number)? {
-                let prefix = encode::read_prefix(&bytes);
-                service.addresses.insert(expected(prefix, "address", format!("{bytes:?}"))?);
+        for row in self.read_lists(revision)? {
+            let entries = self.read_entries(entries, row.number, revision, &authors)?;
+            ids.extend(entries.iter().map(|(_, entry)| entry.id));
+            match row.kind.as_str() {
+                encode::SERVICE => {
+                    let service = read_service(row.number, &row.settings, entries)?;
+                    policy.services.insert(row.name, Arc::new(service));
+                }
+                encode::GROUP => {
+                    let terms: Option<GroupTerms> = encode::read_json(&row.settings);
+                    let GroupTerms { follow } = expected(terms, "group", &row.settings)?;
+                    let group = Group { number: row.number, follow, entries };
+                    policy.groups.insert(row.name, Arc::new(group));
+                }
+                other => expected(None, "kind of list", other)?,
             }
         }
-        Ok(services)
+        policy.ids = EntryIds::from_taken(ids.into_iter());
+        Ok(policy)
     }
 
-    fn column<T: rusqlite::types::FromSql>(
-        &self,
-        query: &str,
-        service: u16,
-    ) -> rusqlite::Result<Vec<T>> {
-        self.connection.prepare_cached(query)?.query_map([service], |row| row.get(0))?.collect()
+    fn read_lists(&self, revision: u64) -> rusqlite::Result<Vec<Row>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT number, name, kind, settings FROM list WHERE since <= ?1
+             UNION ALL
+             SELECT number, name, kind, settings FROM past_list WHERE since <= ?1 AND until > ?1",
+        )?;
+        let rows = statement.query_map([revision], |row| {
+            let name: String = row.get(1)?;
+            Ok(Row {
+                number: row.get(0)?,
+                name: expected(name.parse().ok(), "name", name)?,
+                kind: row.get(2)?,
+                settings: row.get(3)?,
+            })
+        })?;
+        rows.collect()
     }
 
     fn read_authors(&self) -> rusqlite::Result<HashMap<i64, Arc<Author>>> {
@@ -100,50 +104,66 @@ impl Store {
 
     fn read_entries(
         &self,
-        service: u16,
+        query: &str,
+        list: ListNumber,
+        revision: u64,
         authors: &HashMap<i64, Arc<Author>>,
     ) -> rusqlite::Result<Entries> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT prefix, kind, id, comment, author, added_at, expires_at
-             FROM entry WHERE service = ?1 ORDER BY prefix, kind",
-        )?;
-        let rows = statement.query_map([service], |row| read_entry(row, authors))?;
-        Ok(Entries::from_sorted(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter()))
+        let mut statement = self.connection.prepare_cached(query)?;
+        let rows = statement
+            .query_map(params![list, revision], |row| read_entry(row, authors))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        Ok(Entries::from_sorted(rows.into_iter()))
     }
 }
 
-fn read_service(row: &Row<'_>) -> rusqlite::Result<(Name, Service)> {
-    let name: String = row.get(1)?;
-    let (mode, when_empty): (String, String) = (row.get(2)?, row.get(3)?);
-    let action: String = row.get(4)?;
-    let service = Service {
-        number: row.get(0)?,
-        mode: expected(encode::read_word(mode.clone()), "mode", mode)?,
-        when_empty: expected(encode::read_word(when_empty.clone()), "setting", when_empty)?,
-        action: expected(encode::read_word(action.clone()), "action", action)?,
-        ..Service::default()
-    };
-    Ok((expected(name.parse().ok(), "name", name)?, service))
+/// Reads the entries of a list, all of which are current.
+const CURRENT: &str = "SELECT prefix, kind, origin, id, comment, author, added_at, expires_at
+        FROM entry WHERE list = ?1 AND since <= ?2 ORDER BY prefix, kind, origin";
+/// Reads the entries of a list at an earlier revision.
+const PAST: &str = "SELECT prefix, kind, origin, id, comment, author, added_at, expires_at
+        FROM entry WHERE list = ?1 AND since <= ?2
+        UNION ALL
+        SELECT prefix, kind, origin, id, comment, author, added_at, expires_at
+        FROM past_entry WHERE list = ?1 AND since <= ?2 AND until > ?2
+        ORDER BY 1, 2, 3";
+
+fn read_service(number: ListNumber, settings: &str, entries: Entries) -> rusqlite::Result<Service> {
+    let terms = expected(encode::read_json(settings), "service", settings)?;
+    let ServiceTerms { ports, interfaces, addresses, include, mode, action, when_empty } = terms;
+    let includes = include;
+    Ok(Service {
+        number,
+        ports,
+        interfaces,
+        addresses,
+        includes,
+        mode,
+        action,
+        when_empty,
+        entries,
+    })
 }
 
 fn read_entry(
-    row: &Row<'_>,
+    row: &rusqlite::Row<'_>,
     authors: &HashMap<i64, Arc<Author>>,
 ) -> rusqlite::Result<(EntryKey, Entry)> {
     let prefix = row.get_ref(0)?.as_blob()?;
-    let kind = row.get(1)?;
+    let (kind, origin) = (row.get(1)?, row.get(2)?);
     let key = EntryKey {
         prefix: expected(encode::read_prefix(prefix), "prefix", format!("{prefix:?}"))?,
         kind: expected(encode::read_kind(kind), "kind", kind)?,
+        origin: expected(encode::read_origin(origin), "origin", origin)?,
     };
-    let author = row.get(4)?;
+    let author = row.get(5)?;
     let time = |seconds: i64| expected(Timestamp::from_second(seconds).ok(), "time", seconds);
     let entry = Entry {
-        id: row.get(2)?,
-        comment: row.get_ref(3)?.as_str_or_null()?.map(Into::into),
+        id: row.get(3)?,
+        comment: row.get_ref(4)?.as_str_or_null()?.map(Into::into),
         added_by: expected(authors.get(&author).cloned(), "author", author)?,
-        added_at: time(row.get(5)?)?,
-        expires_at: row.get::<_, Option<i64>>(6)?.map(time).transpose()?,
+        added_at: time(row.get(6)?)?,
+        expires_at: row.get::<_, Option<i64>>(7)?.map(time).transpose()?,
     };
     Ok((key, entry))
 }

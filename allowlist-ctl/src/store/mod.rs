@@ -1,9 +1,11 @@
 //! The policy on disk: one SQLite database, one transaction a revision.
 
+mod draft;
 mod encode;
 mod load;
 mod lock;
-mod save;
+mod pending;
+mod revisions;
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +15,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
-pub use self::{lock::lock_directory, save::Pending};
-use crate::policy::Policy;
+pub use self::{
+    draft::{Draft, Stamp},
+    lock::lock_directory,
+    pending::{Deadline, PendingChange},
+    revisions::{KeepRevisions, Revision},
+};
+use crate::policy::{Policy, difference::GroupTerms};
 
 /// Version of the schema; a database of a newer one is refused.
 const SCHEMA_VERSION: i32 = 1;
@@ -92,8 +100,8 @@ impl Store {
         let file = file.map_err(unusable)?;
         let connection = open(&path)?;
         file.set_permissions(Permissions::from_mode(0o600)).map_err(unusable)?;
-        let mut store = Self { connection, path, _lock: lock };
-        let policy = store.load()?;
+        let store = Self { connection, path, _lock: lock };
+        let policy = store.load(None)?;
         Ok((store, policy))
     }
 
@@ -109,15 +117,15 @@ impl Store {
         read().map_err(|source| unreadable(&self.path, source))
     }
 
-    /// Remembers that an interface was attached or detached by command.
+    /// What was last taken from a followed file: its SHA-256.
     ///
     /// # Errors
-    /// [`StoreError::Write`].
-    pub fn remember_interface(&self, name: &str, attached: bool) -> Result<(), StoreError> {
+    /// [`StoreError::Damaged`].
+    pub fn followed(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.connection
-            .execute("INSERT OR REPLACE INTO interface VALUES (?1, ?2)", (name, attached))
-            .map(drop)
-            .map_err(|source| self.write_error(source))
+            .query_row("SELECT hash FROM followed WHERE path = ?1", [path], |row| row.get(0))
+            .optional()
+            .map_err(|source| unreadable(&self.path, source))
     }
 
     /// Moves what was written into the main file; to be called when nobody waits.
@@ -144,11 +152,11 @@ impl Store {
 fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let unreadable = |source| unreadable(path, source);
-    let connection = Connection::open_with_flags(path, flags).map_err(unreadable)?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(unreadable)?;
     let is_new = is_new(&connection, path)?;
     tune(&connection).map_err(unreadable)?;
     if is_new {
-        create(&connection)
+        create(&mut connection)
             .map_err(|source| StoreError::Write { path: path.to_owned(), source })?;
     }
     Ok(connection)
@@ -180,12 +188,23 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -16 * 1024)
 }
 
-fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "BEGIN; {} INSERT INTO meta VALUES ('store_id', randomblob(16)), ('revision', 0);
-         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
-        include_str!("schema.sql")
-    ))
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.execute_batch(&format!(
+        "INSERT INTO meta VALUES ('store_id', randomblob(16)), ('revision', 0);
+         INSERT INTO author VALUES (1, 0, 'allowlistd');
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+    ))?;
+    let now = Timestamp::now().as_second();
+    transaction.execute("INSERT INTO revision VALUES (0, ?1, 1, 'made the store', 0)", [now])?;
+    // Only what the policy has by itself, to which nothing has been added.
+    for (name, group) in &Policy::default().groups {
+        let settings = encode::json(&GroupTerms::from(group.as_ref()));
+        let values = (group.number, name.as_str(), encode::GROUP, settings);
+        transaction.execute("INSERT INTO list VALUES (?1, ?2, ?3, ?4, 0)", values)?;
+    }
+    transaction.commit()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]

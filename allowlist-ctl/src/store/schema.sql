@@ -1,35 +1,7 @@
--- The policy at its current revision. One transaction is one revision.
+-- The policy at its current revision, and what it was at those before. One transaction is one revision.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value ANY NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- `number` is the kernel's number of the service.
-CREATE TABLE service (
-    number     INTEGER PRIMARY KEY,
-    name       TEXT NOT NULL UNIQUE,
-    mode       TEXT NOT NULL,
-    action     TEXT NOT NULL,
-    when_empty TEXT NOT NULL
-) STRICT;
-
-CREATE TABLE service_port (
-    service INTEGER NOT NULL REFERENCES service ON DELETE CASCADE,
-    ports   TEXT NOT NULL,
-    PRIMARY KEY (service, ports)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE service_interface (
-    service INTEGER NOT NULL REFERENCES service ON DELETE CASCADE,
-    name    TEXT NOT NULL,
-    PRIMARY KEY (service, name)
-) STRICT, WITHOUT ROWID;
-
--- `prefix` as in `entry`.
-CREATE TABLE service_address (
-    service INTEGER NOT NULL REFERENCES service ON DELETE CASCADE,
-    prefix  BLOB NOT NULL,
-    PRIMARY KEY (service, prefix)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE author (
@@ -39,22 +11,90 @@ CREATE TABLE author (
     UNIQUE (uid, name)
 ) STRICT;
 
+-- The revisions that are kept. `what` is the command that made it, `moved` how many entries it moved to `past_entry`.
+-- Times are seconds since 1970.
+CREATE TABLE revision (
+    number INTEGER PRIMARY KEY,
+    time   INTEGER NOT NULL,
+    author INTEGER NOT NULL REFERENCES author,
+    what   TEXT NOT NULL,
+    moved  INTEGER NOT NULL
+) STRICT;
+
+-- Services and groups. `number` is that of the kernel; `settings` is JSON; `since` is the revision that made it so.
+CREATE TABLE list (
+    number   INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE,
+    kind     TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    since    INTEGER NOT NULL
+) STRICT;
+
+-- The same as they were until a revision, that one excluded.
+CREATE TABLE past_list (
+    number   INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX past_list_until ON past_list (until);
+
 -- `prefix` is the family (4 or 6), the address and the length, so that its order is that of the policy.
--- `kind` is 0 for allow and 1 for except. Times are seconds since 1970.
+-- `kind` is 0 for allow and 1 for except, `origin` 0 for manual and 1 for a file.
 CREATE TABLE entry (
-    service    INTEGER NOT NULL REFERENCES service ON DELETE CASCADE,
+    list       INTEGER NOT NULL,
     prefix     BLOB NOT NULL,
     kind       INTEGER NOT NULL,
+    origin     INTEGER NOT NULL,
     id         INTEGER NOT NULL,
     comment    TEXT,
     author     INTEGER NOT NULL REFERENCES author,
     added_at   INTEGER NOT NULL,
     expires_at INTEGER,
-    PRIMARY KEY (service, prefix, kind)
+    since      INTEGER NOT NULL,
+    PRIMARY KEY (list, prefix, kind, origin)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE past_entry (
+    list       INTEGER NOT NULL,
+    prefix     BLOB NOT NULL,
+    kind       INTEGER NOT NULL,
+    origin     INTEGER NOT NULL,
+    id         INTEGER NOT NULL,
+    comment    TEXT,
+    author     INTEGER NOT NULL REFERENCES author,
+    added_at   INTEGER NOT NULL,
+    expires_at INTEGER,
+    since      INTEGER NOT NULL,
+    until      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX past_entry_until ON past_entry (until);
 
 -- Interfaces that somebody attached or detached by command; this beats flags and configuration.
 CREATE TABLE interface (
     name     TEXT PRIMARY KEY,
     attached INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Files that groups follow: the SHA-256 of what was last taken from them.
+CREATE TABLE followed (
+    path TEXT PRIMARY KEY,
+    hash BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The change that is taken back unless it is confirmed, if any. `boot_until` is on the boot clock of `boot_id`;
+-- `interface` is the one that was attached or detached, and `was_attached` what was remembered of it before.
+CREATE TABLE pending (
+    one          INTEGER PRIMARY KEY CHECK (one = 1),
+    what         TEXT NOT NULL,
+    author       INTEGER NOT NULL REFERENCES author,
+    revision     INTEGER NOT NULL,
+    back_to      INTEGER NOT NULL,
+    until        INTEGER NOT NULL,
+    boot_id      TEXT NOT NULL,
+    boot_until   INTEGER NOT NULL,
+    interface    TEXT,
+    was_attached INTEGER
+) STRICT;

@@ -30,16 +30,17 @@ pub(in crate::cli) fn list(listing: &Listing, out: &mut dyn Write, paint: Paint)
 }
 
 fn one_list(list: &List, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
-    let List { name, state, entries } = list;
+    let List { name, state, entries, .. } = list;
+    let state = state.unwrap_or(crate::api::ServiceState::Closed);
     if entries.is_empty() {
-        let sentence = without_entries(name, *state);
+        let sentence = without_entries(name, state);
         return writeln!(out, "{}", paint.paint(Style::Alarm, &sentence));
     }
     let count = match entries.len() {
         1 => "1 entry".to_owned(),
         more => format!("{more} entries"),
     };
-    let heading = format!("{name}: {}, {count}", state_name(*state));
+    let heading = format!("{name}: {}, {count}", state_name(state));
     writeln!(out, "{}", paint.paint(Style::Heading, &heading))?;
 
     // A comment may be long, so it stands last and pushes nothing aside.
@@ -58,7 +59,7 @@ fn row(entry: &EntryView) -> [Cell; 6] {
     let EntryView { prefix, kind, comment, added_by, added_at, expires_at, last_hit, .. } = entry;
     let maybe = |moment: Option<_>| Cell::text(moment.map_or("-".to_owned(), time));
     [
-        Cell::text(EntryKey { prefix: *prefix, kind: *kind }.to_string()),
+        Cell::text(EntryKey::manual(*prefix, *kind).to_string()),
         Cell::text(&added_by.name),
         Cell::text(time(*added_at)),
         maybe(*expires_at),

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{Note, Outcome, Refusal, Tally};
 use crate::policy::{
-    Author, Entries, Entry, EntryIds, EntryKey, Name, Policy, Service, entry::NewEntry,
+    Author, Entries, Entry, EntryIds, EntryKey, Group, Name, Origin, Policy, Service,
+    entry::NewEntry,
 };
 
 /// Edits the entries of one list; whether that changed anything.
@@ -15,16 +16,26 @@ pub(super) fn edit(
     name: &Name,
     change: impl FnOnce(&mut Edit<'_>) -> Result<(), Refusal>,
 ) -> Result<bool, Refusal> {
-    let Outcome { policy, tally, notes } = outcome;
-    let Policy { services, ids, .. } = policy;
-    let service = services.get_mut(name).ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
-    let mut edited = Service::clone(service);
-    change(&mut Edit { entries: &mut edited.entries, ids, tally, notes })?;
-    let changed = tally.added + tally.updated + tally.removed > 0;
-    if changed {
-        *service = Arc::new(edited);
-    }
-    Ok(changed)
+    let Outcome { policy, tally, notes, restored } = outcome;
+    let Policy { services, groups, ids, .. } = policy;
+    let before = tally.changed();
+    let edited = |entries: &Entries| -> Result<Option<Entries>, Refusal> {
+        let mut entries = entries.clone();
+        change(&mut Edit { entries: &mut entries, ids, tally, notes, restored })?;
+        Ok((tally.changed() != before).then_some(entries))
+    };
+    let entries = if let Some(service) = services.get_mut(name) {
+        edited(&service.entries)?.map(|entries| {
+            *service = Arc::new(Service { entries, ..Service::clone(service) });
+        })
+    } else if let Some(group) = groups.get_mut(name) {
+        edited(&group.entries)?.map(|entries| {
+            *group = Arc::new(Group { entries, ..Group::clone(group) });
+        })
+    } else {
+        return Err(Refusal::NoSuchList(name.clone()));
+    };
+    Ok(entries.is_some())
 }
 
 /// A list under change.
@@ -33,16 +44,20 @@ pub(super) struct Edit<'a> {
     ids: &'a mut EntryIds,
     tally: &'a mut Tally,
     notes: &'a mut Vec<Note>,
+    restored: &'a mut Vec<u32>,
 }
 
 impl Edit<'_> {
-    /// Adds an entry; one that is there gets the new comment, where one is given.
+    /// Adds an entry; one that is there gets the new end, and the new comment where one is given.
     pub(super) fn add(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
-        let Some(entry) = self.entries.get(&new.key) else { return self.put(new, author, now) };
+        let Some(entry) = self.entries.get(&new.key).cloned() else {
+            return self.put(new, author, now);
+        };
         let comment = new.comment.clone().or_else(|| entry.comment.clone());
-        let unchanged = comment == entry.comment;
         self.put(&NewEntry { comment, ..*new }, author, now);
-        self.notes.push(if unchanged { Note::Unchanged(new.key) } else { Note::Updated(new.key) });
+        if let Some(updated) = self.entries.get(&new.key) {
+            self.notes.push(Note::of_update(new.key, &entry, updated));
+        }
     }
 
     /// Makes an entry just so, whether it was there or not.
@@ -53,28 +68,38 @@ impl Edit<'_> {
                 comment: new.comment.clone(),
                 added_by: Arc::clone(author),
                 added_at: now,
-                expires_at: None,
+                expires_at: new.expires_at,
             };
             self.entries.insert(new.key, entry);
             self.tally.added += 1;
             return;
         };
-        let mut updated = entry.clone();
-        updated.comment.clone_from(&new.comment);
-        if updated == *entry {
+        if entry.comment == new.comment && entry.expires_at == new.expires_at {
             self.tally.unchanged += 1;
-        } else {
-            self.entries.insert(new.key, updated);
-            self.tally.updated += 1;
+            return;
         }
+        let updated =
+            Entry { comment: new.comment.clone(), expires_at: new.expires_at, ..entry.clone() };
+        self.entries.insert(new.key, updated);
+        self.tally.updated += 1;
     }
 
+    /// Removes entries: all of them, or none where one is not there.
     pub(super) fn remove(&mut self, name: &Name, keys: &[EntryKey]) -> Result<(), Refusal> {
         let keys: BTreeSet<EntryKey> = keys.iter().copied().collect();
         let missing: Vec<EntryKey> =
             keys.iter().copied().filter(|key| self.entries.get(key).is_none()).collect();
         if !missing.is_empty() {
-            return Err(Refusal::NoSuchEntries { name: name.clone(), keys: missing });
+            let of_file = |key: &&EntryKey| {
+                self.entries.get(&EntryKey { origin: Origin::File, ..**key }).is_some()
+            };
+            let keys: Vec<EntryKey> = missing.iter().filter(of_file).copied().collect();
+            let name = name.clone();
+            return Err(if keys.len() == missing.len() {
+                Refusal::EntriesOfFile { name, keys }
+            } else {
+                Refusal::NoSuchEntries { name, keys: missing }
+            });
         }
         for key in &keys {
             self.drop_entry(key);
@@ -82,20 +107,50 @@ impl Edit<'_> {
         Ok(())
     }
 
-    pub(super) fn replace(&mut self, entries: &[NewEntry], author: &Arc<Author>, now: Timestamp) {
+    /// Makes the entries of one origin exactly these.
+    pub(super) fn replace(
+        &mut self,
+        origin: Origin,
+        entries: &[NewEntry],
+        author: &Arc<Author>,
+        now: Timestamp,
+    ) {
         let mut wanted: Vec<EntryKey> = entries.iter().map(|new| new.key).collect();
         wanted.sort_unstable();
         let gone: Vec<EntryKey> = self
             .entries
             .iter()
             .map(|(key, _)| *key)
-            .filter(|key| wanted.binary_search(key).is_err())
+            .filter(|key| key.origin == origin && wanted.binary_search(key).is_err())
             .collect();
         for key in &gone {
             self.drop_entry(key);
         }
         for new in entries {
             self.put(new, author, now);
+        }
+    }
+
+    /// Makes the entries those of an earlier time; those that are still there keep their ids.
+    pub(super) fn restore(&mut self, target: &Entries) {
+        let current = self.entries.clone();
+        for (key, now, then) in current.difference(target) {
+            let Some(then) = then else {
+                self.drop_entry(key);
+                continue;
+            };
+            let Some(now) = now else {
+                let id = self.ids.take();
+                self.restored.push(id);
+                self.entries.insert(*key, Entry { id, ..then.clone() });
+                self.tally.added += 1;
+                continue;
+            };
+            let entry = Entry { id: now.id, ..then.clone() };
+            if entry != *now {
+                self.entries.insert(*key, entry);
+                self.tally.updated += 1;
+            }
         }
     }
 

@@ -1,0 +1,170 @@
+//! Putting the filter on interfaces and taking it off.
+
+use std::sync::Arc;
+
+use tracing::{error, info};
+
+use super::Owner;
+use crate::{
+    api::{ChangeOptions, Changed, ErrorCode, Problem},
+    daemon::explain::{explain_attach, explain_store},
+    kernel::XdpMode,
+    policy::Author,
+    store::{Deadline, PendingChange},
+};
+
+impl Owner {
+    pub(super) fn attach(
+        &mut self,
+        interface: &str,
+        mode: Option<XdpMode>,
+        options: ChangeOptions,
+        author: &Arc<Author>,
+    ) -> Result<Changed, Problem> {
+        self.check_free()?;
+        self.check_revision(options)?;
+        let unchanged = Changed {
+            revision: self.policy.revision,
+            dry_run: options.dry_run,
+            ..Changed::default()
+        };
+        if self.is_attached(interface) {
+            let messages = vec![format!("the filter is on {interface} already")];
+            return Ok(Changed { messages, ..unchanged });
+        }
+        if options.dry_run {
+            return Ok(Changed { changed: true, ..unchanged });
+        }
+        let was = self.wanted.remembered(interface);
+        self.wanted
+            .attach_now(&mut self.kernel, interface, mode)
+            .map_err(|error| explain_attach(&error))?;
+        let pending = self.pending_link("attach", interface, was, options, author);
+        if let Err(problem) = self.remember(interface, true, pending) {
+            self.wanted.become_as(interface, was);
+            if let Err(error) = self.kernel.detach(interface) {
+                error!("the filter is on {interface}, which is not on disk: {error}");
+            }
+            return Err(problem);
+        }
+        let (by, uid) = (author.name.as_str(), author.uid);
+        info!(interface, by, uid, "the filter was put on");
+        self.tell_interfaces();
+        Ok(Changed { changed: true, pending: self.told_pending(), ..unchanged })
+    }
+
+    pub(super) fn detach(
+        &mut self,
+        interface: &str,
+        options: ChangeOptions,
+        author: &Arc<Author>,
+    ) -> Result<Changed, Problem> {
+        self.check_free()?;
+        self.check_revision(options)?;
+        let attached = self.is_attached(interface);
+        let closed = self.policy.services.iter().filter(|(_, service)| {
+            let here = service.interfaces.is_empty() || service.interfaces.contains(interface);
+            self.policy.is_closed(service) && here
+        });
+        let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
+        if attached && !closed.is_empty() {
+            let names = closed.join(", ");
+            self.ask(
+                format!("after this, {names} is accessible to everyone on {interface}"),
+                options,
+            )?;
+        }
+        let unchanged = Changed {
+            revision: self.policy.revision,
+            dry_run: options.dry_run,
+            ..Changed::default()
+        };
+        if !attached && !self.wanted.wants(interface) {
+            let message = format!("the filter is not on '{interface}'");
+            return Err(Problem::new(ErrorCode::NotFound, message)
+                .hint("`allowlist-ctl status` shows where it is"));
+        }
+        if options.dry_run {
+            return Ok(Changed { changed: true, ..unchanged });
+        }
+        let was = self.wanted.remembered(interface);
+        let pending = self.pending_link("detach", interface, was, options, author);
+        self.remember(interface, false, pending)?;
+        self.wanted.give_up(interface);
+        self.take_off(interface)?;
+        let (by, uid) = (author.name.as_str(), author.uid);
+        info!(interface, by, uid, "the filter was taken off");
+        self.tell_interfaces();
+        Ok(Changed { changed: true, pending: self.told_pending(), ..unchanged })
+    }
+
+    fn is_attached(&self, interface: &str) -> bool {
+        self.kernel.attached().any(|attached| attached.interface == interface)
+    }
+
+    fn told_pending(&self) -> Option<crate::api::Pending> {
+        self.pending.as_ref().map(super::report::pending)
+    }
+
+    fn pending_link(
+        &self,
+        verb: &str,
+        interface: &str,
+        was: Option<bool>,
+        options: ChangeOptions,
+        author: &Arc<Author>,
+    ) -> Option<PendingChange> {
+        let revision = self.policy.revision;
+        options.confirm.map(|seconds| PendingChange {
+            what: format!("{verb} {interface}"),
+            by: Arc::clone(author),
+            revision,
+            back_to: revision,
+            deadline: Deadline::after(seconds),
+            interface: Some((interface.to_owned(), was)),
+        })
+    }
+
+    fn remember(
+        &mut self,
+        interface: &str,
+        attached: bool,
+        pending: Option<PendingChange>,
+    ) -> Result<(), Problem> {
+        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
+        draft
+            .interface(interface, Some(attached))
+            .and_then(|()| draft.pending(pending.as_ref()))
+            .and_then(|()| draft.commit())
+            .map_err(|error| explain_store(&error))?;
+        self.set_pending(pending);
+        Ok(())
+    }
+
+    fn take_off(&mut self, interface: &str) -> Result<bool, Problem> {
+        self.kernel.detach(interface).map_err(|error| {
+            Problem::new(ErrorCode::Failed, format!("cannot detach {interface}: {error}"))
+        })
+    }
+
+    /// Has an interface attached or not as it was before a change that is taken back.
+    pub(super) fn restore_link(
+        &mut self,
+        interface: &str,
+        was: Option<bool>,
+    ) -> Result<(), Problem> {
+        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
+        draft
+            .interface(interface, was)
+            .and_then(|()| draft.commit())
+            .map_err(|error| explain_store(&error))?;
+        self.wanted.become_as(interface, was);
+        if self.wanted.wants(interface) {
+            self.wanted.attach_missing(&mut self.kernel);
+        } else {
+            self.take_off(interface)?;
+        }
+        self.tell_interfaces();
+        Ok(())
+    }
+}

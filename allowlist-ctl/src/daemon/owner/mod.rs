@@ -1,0 +1,203 @@
+//! The one owner of the policy, the kernel and the store.
+//!
+//! It works on a thread of its own, one task after another, so that changes never mix and each is made whole:
+//! in the kernel, on disk, then told to the readers.
+
+mod change;
+mod desk;
+mod followed;
+mod guard;
+mod history;
+mod links;
+mod report;
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+pub(super) use self::{desk::Desk, history::revert_at_start, report::pending};
+use super::{interfaces::Wanted, shared::Shared};
+use crate::{
+    api::{ErrorCode, Problem},
+    kernel::Kernel,
+    policy::Policy,
+    store::{KeepRevisions, PendingChange, Store},
+};
+
+/// How often interfaces are looked after, and what is due is done.
+const TICK: Duration = Duration::from_secs(1);
+/// So long nobody must have asked for anything before what changes left behind is cleared away.
+const IDLE: Duration = Duration::from_millis(50);
+/// After so many changes it is cleared away though somebody waits.
+const UNTIDY_CHANGES: u32 = 1000;
+/// A policy's table is large, and compiling it takes it by value.
+const STACK: usize = 16 << 20;
+
+type Task = Box<dyn FnOnce(&mut Owner) + Send>;
+
+/// See the module.
+pub(super) struct Owner {
+    store: Store,
+    kernel: Kernel,
+    policy: Policy,
+    wanted: Wanted,
+    shared: Arc<Shared>,
+    keep: KeepRevisions,
+    pending: Option<PendingChange>,
+    /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
+    is_unsettled: bool,
+    untidy: u32,
+    stopped: bool,
+}
+
+/// The time in whole seconds, as the store keeps it.
+fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+impl Owner {
+    pub(super) fn new(
+        store: Store,
+        kernel: Kernel,
+        policy: Policy,
+        wanted: Wanted,
+        shared: Arc<Shared>,
+        keep: KeepRevisions,
+    ) -> anyhow::Result<Self> {
+        let pending = store.pending()?;
+        shared.set_pending(pending.clone());
+        let (is_unsettled, untidy, stopped) = (false, 0, false);
+        Ok(Self {
+            store,
+            kernel,
+            policy,
+            wanted,
+            shared,
+            keep,
+            pending,
+            is_unsettled,
+            untidy,
+            stopped,
+        })
+    }
+
+    /// Attaches what is wanted, and begins to take tasks.
+    ///
+    /// # Errors
+    /// Where interfaces are there, and none of them can be attached.
+    pub(super) fn start(mut self) -> anyhow::Result<(Desk, oneshot::Receiver<()>)> {
+        let errors = self.wanted.attach_missing(&mut self.kernel);
+        if let (None, Some(error)) = (self.kernel.attached().next(), errors.into_iter().next()) {
+            return Err(error.into());
+        }
+        if let Err(error) = self.kernel.settle() {
+            warn!("cannot keep the pins of this program alone: {error}");
+        }
+        self.shared.set_hits(self.kernel.hits());
+        self.tell_interfaces();
+        let (desk, tasks) = mpsc::channel();
+        let (end, stopped) = oneshot::channel();
+        thread::Builder::new()
+            .name("owner".into())
+            .stack_size(STACK)
+            .spawn(move || {
+                self.work(&tasks);
+                let _ = end.send(());
+            })
+            .context("cannot start a thread")?;
+        Ok((Desk::new(desk), stopped))
+    }
+
+    fn work(mut self, tasks: &mpsc::Receiver<Task>) {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let until_tick = next_tick.saturating_duration_since(Instant::now());
+            let pause = if self.untidy > 0 { until_tick.min(IDLE) } else { until_tick };
+            match tasks.recv_timeout(pause) {
+                Ok(task) => task(&mut self),
+                Err(RecvTimeoutError::Timeout) => self.tidy(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.stopped {
+                // A tick that is due must not put back what was just taken off.
+                return;
+            }
+            if self.untidy >= UNTIDY_CHANGES {
+                self.tidy();
+            }
+            if Instant::now() >= next_tick {
+                self.tick();
+                next_tick = Instant::now() + TICK;
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.settle();
+        self.revert_if_due();
+        self.wanted.attach_missing(&mut self.kernel);
+        self.tell_interfaces();
+    }
+
+    /// Brings the kernel back to the policy, where it was left with something else.
+    fn settle(&mut self) {
+        if self.is_unsettled {
+            match self.kernel.apply(&self.policy) {
+                Ok(()) => self.is_unsettled = !self.kernel.mend(),
+                Err(error) => error!("the kernel does not enforce the policy yet: {error}"),
+            }
+        }
+    }
+
+    fn tell_interfaces(&self) {
+        self.shared.set_interfaces(self.wanted.status(&self.kernel));
+    }
+
+    fn tidy(&mut self) {
+        if self.untidy == 0 {
+            return;
+        }
+        self.untidy = 0;
+        self.kernel.tidy();
+        match self.store.prune_revisions(self.keep) {
+            // What is left is removed the next time that nobody asks for anything.
+            Ok(more) => self.untidy = more.into(),
+            Err(error) => warn!("{error}"),
+        }
+        if let Err(error) = self.store.tidy() {
+            warn!("{error}");
+        }
+    }
+
+    fn stop(&mut self, detach: bool) -> Result<(), Problem> {
+        if detach {
+            self.kernel.detach_all().map_err(|error| {
+                Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+            })?;
+            info!("stopped; the filter is off");
+        } else {
+            let names: Vec<&str> =
+                self.kernel.attached().map(|attached| attached.interface.as_str()).collect();
+            match names.as_slice() {
+                [] => info!("stopped"),
+                names => info!(
+                    "stopped; the filter stays in force on {}: `allowlistd --detach` takes it off",
+                    names.join(", ")
+                ),
+            }
+        }
+        self.shared.drops.end();
+        self.stopped = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! The revisions that are kept, and how many.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, params};
+
+use super::{Store, StoreError, unreadable};
+use crate::policy::{Author, Policy};
+
+/// So many rows are removed at once, so that nobody waits long.
+const BATCH: usize = 20_000;
+
+/// How many revisions are kept: those that hold by each of the limits. The current one is always kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeepRevisions {
+    /// How many, the current one included.
+    pub count: u64,
+    /// For how many days.
+    pub days: u32,
+    /// How many entries that are no longer current, over all of them.
+    pub entries: u64,
+}
+
+/// A kept revision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Revision {
+    /// Its number.
+    pub number: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// Who made it.
+    pub by: Author,
+    /// The command that made it.
+    pub what: String,
+}
+
+impl Store {
+    /// The kept revisions, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Revision>> {
+            let mut rows = self.connection.prepare(
+                "SELECT number, time, uid, name, what
+                 FROM revision JOIN author ON author.id = revision.author ORDER BY number DESC",
+            )?;
+            rows.query_map([], |row| {
+                Ok(Revision {
+                    number: row.get(0)?,
+                    time: Timestamp::from_second(row.get(1)?).unwrap_or_default(),
+                    by: Author { uid: row.get(2)?, name: row.get(3)? },
+                    what: row.get(4)?,
+                })
+            })?
+            .collect()
+        };
+        read().map_err(|source| unreadable(&self.path, source))
+    }
+
+    /// The policy at a kept revision; `None` where it is not kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn policy_at(&self, revision: u64) -> Result<Option<Policy>, StoreError> {
+        let count = "SELECT count(*) FROM revision WHERE number = ?1";
+        let kept: u64 = self
+            .connection
+            .query_row(count, [revision], |row| row.get(0))
+            .map_err(|source| unreadable(&self.path, source))?;
+        if kept == 0 { Ok(None) } else { self.load(Some(revision)).map(Some) }
+    }
+
+    /// Removes some of what is no longer kept; `true` where there is more. A pending change keeps what it goes back to.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]; nothing is removed then.
+    pub fn prune_revisions(&mut self, keep: KeepRevisions) -> Result<bool, StoreError> {
+        let pending = self.pending()?.map(|pending| pending.back_to);
+        prune(&mut self.connection, keep, pending).map_err(|source| self.write_error(source))
+    }
+}
+
+fn prune(
+    connection: &mut Connection,
+    keep: KeepRevisions,
+    pending: Option<u64>,
+) -> rusqlite::Result<bool> {
+    let floor = floor(connection, keep)?.min(pending.unwrap_or(u64::MAX));
+    let transaction = connection.transaction()?;
+    transaction.execute("DELETE FROM revision WHERE number < ?1", [floor])?;
+    let mut removed = 0;
+    for table in ["past_entry", "past_list"] {
+        // A row is of the revisions before its `until`, and all of them are gone.
+        let query = format!(
+            "DELETE FROM {table} WHERE rowid IN
+             (SELECT rowid FROM {table} WHERE until <= ?1 LIMIT ?2)"
+        );
+        removed += transaction.execute(&query, params![floor, BATCH])?;
+    }
+    transaction.commit()?;
+    Ok(removed >= BATCH)
+}
+
+/// The oldest revision to be kept.
+fn floor(connection: &Connection, keep: KeepRevisions) -> rusqlite::Result<u64> {
+    let age = SignedDuration::from_hours(24 * i64::from(keep.days));
+    let since = Timestamp::now().saturating_sub(age).map_or(0, Timestamp::as_second);
+    let mut rows = connection
+        .prepare_cached("SELECT number, time, moved FROM revision ORDER BY number DESC")?;
+    let mut rows = rows.query([])?;
+    let (mut floor, mut count, mut entries) = (0, 0, 0);
+    while let Some(row) = rows.next()? {
+        let (number, time, moved): (u64, i64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        count += 1;
+        let kept = count <= keep.count && entries <= keep.entries && time >= since;
+        if count > 1 && !kept {
+            return Ok(floor);
+        }
+        floor = number;
+        entries += moved;
+    }
+    Ok(floor)
+}
