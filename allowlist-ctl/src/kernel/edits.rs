@@ -132,7 +132,7 @@ mod tests {
 
     use allowlist_common::{
         abi::{BootSeconds, Judged, PolicyTable, PortRow, ServiceRow},
-        decide::{Sources, decide},
+        decide::{self, decide},
         parse::{Flow, Protocol},
     };
     use jiff::Timestamp;
@@ -148,7 +148,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Scanned(BTreeMap<Prefix, Node>);
 
-    impl Sources for Scanned {
+    impl decide::Sources for Scanned {
         fn lookup_v4(&self, _: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
             let covers = |prefix: &Prefix| match prefix.net() {
                 IpNet::V4(net) => net.contains(&Ipv4Addr::from(address)),

@@ -39,9 +39,9 @@ impl Deadline {
     #[must_use]
     pub fn after(seconds: u64) -> Self {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        let until = Timestamp::now().saturating_add(SignedDuration::from_secs(seconds));
+        let until = Timestamp::now().as_second().saturating_add(seconds);
         Self {
-            until: until.unwrap_or(Timestamp::MAX),
+            until: Timestamp::from_second(until).unwrap_or(Timestamp::MAX),
             boot_id: boot_id(),
             boot_until: boot_seconds().saturating_add(seconds),
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::policy::{
-    Author, Entries, Service,
+    Author, Entries, Origin, Service,
     change::{Change, Settings, apply},
     lines,
     service::Action,
@@ -33,16 +33,137 @@ fn replace(name: &str, text: &str) -> Change {
 fn shown(policy: &Policy) -> String {
     let mut lines = vec![format!("revision {}", policy.revision)];
     for (name, service) in &policy.services {
-        let Service { entries, .. } = service.as_ref();
         let settings = Service { entries: Entries::default(), ..Service::clone(service) };
         lines.push(format!("{name} {settings:?}"));
-        lines.extend(entries.iter().map(|(key, entry)| format!("  {key} {entry:?}")));
+    }
+    for (name, group) in &policy.groups {
+        lines.push(format!("{name} {} {:?}", group.number, group.follow));
+    }
+    for (_, name, entries) in policy.lists() {
+        lines.extend(entries.iter().map(|(key, entry)| format!("{name} {key:?} {entry:?}")));
     }
     lines.join("\n")
 }
 
+fn stamp(seconds: i64) -> Stamp {
+    let author = Arc::new(Author { uid: 1000, name: "alice".into() });
+    Stamp { time: Timestamp::from_second(seconds).unwrap(), author, what: "add redis".into() }
+}
+
 fn save(store: &mut Store, before: &Policy, after: &Policy) {
-    store.write(before, after).unwrap().commit().unwrap();
+    let draft = store.draft().unwrap();
+    draft.policy(before, after, &stamp(Timestamp::now().as_second())).unwrap();
+    draft.commit().unwrap();
+}
+
+/// A history with everything in it that a policy may have.
+fn changes() -> Vec<Change> {
+    let name = |text: &str| -> crate::policy::Name { text.parse().unwrap() };
+    let follow = |path: &str| Change::SetGroup {
+        name: name("office"),
+        follow: Some((!path.is_empty()).then(|| path.into())),
+    };
+    let of_file = |text: &str| {
+        let mut entries = lines::parse(text).unwrap();
+        entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+        Change::Sync { name: name("office"), entries }
+    };
+    let includes = Some([name("office")].into());
+    vec![
+        protect("redis", "tcp/6379"),
+        protect("web", "tcp/80-443"),
+        replace("redis", "10.0.0.0/8 # office\n!10.6.6.0/24\n2001:db8::/32\n::/0"),
+        replace("redis", "10.0.0.0/8 # new\n192.0.2.1 until=2026-12-01T00:00Z"),
+        follow("/etc/office.txt"),
+        of_file("10.1.0.0/16 # from the file\n10.2.0.0/16"),
+        replace("office", "10.1.0.0/16 # by hand"),
+        Change::Protect {
+            name: name("redis"),
+            settings: Settings {
+                ports: ["tcp/6379".parse().unwrap()].into(),
+                includes,
+                ..Settings::default()
+            },
+        },
+        replace("trusted", "127.0.0.2"),
+        Change::Unprotect { name: name("web") },
+        protect("db", "tcp/5432"),
+        replace("db", "10.3.0.0/16"),
+        Change::Unprotect { name: name("redis") },
+        follow(""),
+        Change::RemoveGroup { name: name("office") },
+        // The names and numbers of what is gone.
+        protect("office", "tcp/6379"),
+        replace("office", "10.4.0.0/16"),
+    ]
+}
+
+#[test]
+fn every_revision_comes_back_as_it_was_until_it_is_no_longer_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, mut policy) = Store::open(directory.path()).unwrap();
+    let mut history = vec![shown(&policy)];
+    for change in changes() {
+        let next = changed(&policy, &change);
+        save(&mut store, &policy, &next);
+        policy = next;
+        history.push(shown(&policy));
+    }
+    let all = u64::try_from(history.len()).unwrap();
+    let keep_all = KeepRevisions { count: all, days: 9, entries: 99 };
+    let check = |store: &Store, kept: u64| {
+        for (revision, expected) in (0..).zip(&history) {
+            let found = store.policy_at(revision).unwrap().map(|policy| shown(&policy));
+            let expected = (revision + kept >= all).then(|| expected.clone());
+            assert_eq!(found, expected, "revision {revision} of {kept} kept");
+        }
+        assert_eq!(store.revisions().unwrap().len() as u64, kept);
+    };
+    assert!(!store.prune_revisions(keep_all).unwrap());
+    check(&store, all);
+    assert!(!store.prune_revisions(KeepRevisions { count: 6, ..keep_all }).unwrap());
+    check(&store, 6);
+    // The two last revisions moved nothing, that before them the two entries of the group, and the one before that two.
+    assert!(!store.prune_revisions(KeepRevisions { entries: 2, ..keep_all }).unwrap());
+    check(&store, 4);
+    assert!(!store.prune_revisions(KeepRevisions { count: 0, days: 0, entries: 0 }).unwrap());
+    check(&store, 1);
+    let past = "SELECT (SELECT count(*) FROM past_entry) + (SELECT count(*) FROM past_list)";
+    let left: u64 = store.connection.query_row(past, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "nothing is left of what is not kept");
+}
+
+#[test]
+fn a_pending_change_keeps_what_it_goes_back_to_and_survives() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, mut policy) = Store::open(directory.path()).unwrap();
+    for change in &changes()[..4] {
+        let next = changed(&policy, change);
+        save(&mut store, &policy, &next);
+        policy = next;
+    }
+    let pending = PendingChange {
+        what: "add redis".into(),
+        by: Arc::new(Author { uid: 1000, name: "alice".into() }),
+        revision: 4,
+        back_to: 3,
+        deadline: Deadline::after(60),
+        interface: Some(("eth0".into(), Some(false))),
+    };
+    let draft = store.draft().unwrap();
+    draft.pending(Some(&pending)).unwrap();
+    draft.commit().unwrap();
+    store.prune_revisions(KeepRevisions { count: 0, days: 0, entries: 0 }).unwrap();
+    drop(store);
+    let (mut store, _) = Store::open(directory.path()).unwrap();
+    assert_eq!(store.pending().unwrap(), Some(pending.clone()));
+    assert!(store.policy_at(3).unwrap().is_some() && store.policy_at(2).unwrap().is_none());
+    let left = pending.deadline.seconds_left();
+    assert!((58..=60).contains(&left), "{left}");
+    let draft = store.draft().unwrap();
+    draft.pending(None).unwrap();
+    draft.commit().unwrap();
+    assert_eq!(store.pending().unwrap(), None);
 }
 
 #[test]
@@ -50,15 +171,7 @@ fn a_policy_comes_back_as_it_was_saved() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, mut policy) = Store::open(directory.path()).unwrap();
     assert_eq!(policy.revision, 0);
-    let changes = [
-        protect("redis", "tcp/6379"),
-        protect("web", "tcp/80-443"),
-        replace("redis", "10.0.0.0/8 # office\n!10.6.6.0/24\n2001:db8::/32\n::/0"),
-        replace("redis", "10.0.0.0/8 # new\n192.0.2.1"),
-        Change::Unprotect { name: "web".parse().unwrap() },
-        protect("db", "tcp/5432"),
-    ];
-    for change in changes {
+    for change in changes() {
         let next = changed(&policy, &change);
         save(&mut store, &policy, &next);
         policy = next;
@@ -74,7 +187,9 @@ fn what_is_not_committed_is_not_there() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, policy) = Store::open(directory.path()).unwrap();
     let next = changed(&policy, &protect("redis", "tcp/6379"));
-    drop(store.write(&policy, &next).unwrap());
+    let draft = store.draft().unwrap();
+    draft.policy(&policy, &next, &stamp(1)).unwrap();
+    drop(draft);
     drop(store);
     assert_eq!(Store::open(directory.path()).unwrap().1.services.len(), 0);
 }
@@ -82,10 +197,18 @@ fn what_is_not_committed_is_not_there() {
 #[test]
 fn interfaces_are_remembered() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = Store::open(directory.path()).unwrap();
-    store.remember_interface("eth0", true).unwrap();
-    store.remember_interface("eth1", true).unwrap();
-    store.remember_interface("eth1", false).unwrap();
+    let (mut store, _) = Store::open(directory.path()).unwrap();
+    let draft = store.draft().unwrap();
+    for (name, attached) in [
+        ("eth0", Some(true)),
+        ("eth1", Some(true)),
+        ("eth1", Some(false)),
+        ("eth2", Some(true)),
+        ("eth2", None),
+    ] {
+        draft.interface(name, attached).unwrap();
+    }
+    draft.commit().unwrap();
     drop(store);
     let (store, _) = Store::open(directory.path()).unwrap();
     let expected = BTreeMap::from([("eth0".to_owned(), true), ("eth1".to_owned(), false)]);

@@ -21,7 +21,7 @@ fn nested(address: IpAddr, width: u8, kind: Kind, decides: bool) -> Vec<Line> {
         .filter_map(|bits| Prefix::new(IpNet::new(address, bits).unwrap().trunc()))
         .map(|prefix| {
             let lasts = prefix.bits() == 0 && decides;
-            (EntryKey { prefix, kind }, (!lasts).then_some(ended))
+            (EntryKey::manual(prefix, kind), (!lasts).then_some(ended))
         })
         .collect()
 }
@@ -50,7 +50,7 @@ fn a_source_behind_every_ended_prefix_there_can_be_is_judged_by_the_one_that_las
 #[test]
 fn ends_decide_which_entry_does() {
     let (ended, lasting) = (Timestamp::now() - 1.hour(), Timestamp::now() + 24.hours());
-    let key = |text: &str, kind| EntryKey { prefix: text.parse().unwrap(), kind };
+    let key = |text: &str, kind| EntryKey::manual(text.parse().unwrap(), kind);
     let (wide, narrow) = ("192.0.2.0/24", "192.0.2.66/32");
     let (allow, except) = (Kind::Allow, Kind::Except);
     let table: [(&str, Vec<Line>, Judged); 7] = [

@@ -43,7 +43,7 @@ impl Host {
         let tries = policy
             .services
             .values()
-            .map(|service| (service.number, keep(service.entries.nodes(clock).collect())));
+            .map(|service| (service.number, keep(policy.sources(service).nodes(clock).collect())));
         let tries = tries.collect();
         let numbered = |(prefix, number): (&Prefix, &u16)| {
             (*prefix, Node { allow: u32::from(*number), ..Node::default() })

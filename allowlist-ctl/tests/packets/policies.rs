@@ -34,7 +34,7 @@ pub(crate) fn policy(services: impl IntoIterator<Item = (Service, Vec<Line>)>) -
         (format!("s{number}").parse().unwrap(), Arc::new(service))
     });
     let services = numbered.collect();
-    Policy { revision: 1, services, ids }
+    Policy { revision: 1, services, ids, ..Policy::default() }
 }
 
 /// A service of these ports.

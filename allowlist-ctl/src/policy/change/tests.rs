@@ -1,5 +1,10 @@
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::policy::{entry::parse_keys, lines};
+use crate::policy::{Entries, Service, entry::parse_keys, lines, service::WhenEmpty};
+
+mod groups;
+mod whole;
 
 struct Desk(Policy);
 
@@ -51,23 +56,39 @@ impl Desk {
         &self.0.services[name]
     }
 
+    fn is_closed(&self, name: &str) -> bool {
+        self.0.is_closed(self.service(name))
+    }
+
+    fn entries(&self, name: &str) -> &Entries {
+        self.0.entries(&name.parse().unwrap()).unwrap()
+    }
+
     fn shown(&self, name: &str) -> Vec<String> {
-        let entries = self.service(name).entries.iter();
+        let entries = self.entries(name).iter();
         entries
             .map(|(key, entry)| format!("{key} {}", entry.comment.as_deref().unwrap_or("-")))
             .collect()
+    }
+
+    /// What the operator is told about the entries of a change.
+    fn told(&mut self, change: &Change) -> Vec<String> {
+        let author = Arc::new(Author { uid: 0, name: "root".into() });
+        let outcome = apply(&self.0, change, &author, Timestamp::UNIX_EPOCH).unwrap();
+        self.0 = outcome.policy;
+        outcome.notes.iter().map(ToString::to_string).collect()
     }
 }
 
 #[test]
 fn a_service_is_open_until_its_first_entry_and_after_its_last() {
     let mut desk = Desk::new();
-    assert!(!desk.service("redis").is_closed());
+    assert!(!desk.is_closed("redis"));
     desk.add("redis", "10.0.0.1").unwrap();
-    assert!(desk.service("redis").is_closed());
+    assert!(desk.is_closed("redis"));
     let closed = desk.0.clone();
     desk.remove("redis", &["10.0.0.1"]).unwrap();
-    assert!(!desk.service("redis").is_closed());
+    assert!(!desk.is_closed("redis"));
     assert_eq!(closed.opened_by(&desk.0), ["redis".parse().unwrap()]);
     assert_eq!(desk.0.opened_by(&closed), []);
 }
@@ -115,6 +136,31 @@ fn adding_again_without_a_comment_keeps_the_comment() {
     assert_eq!(desk.shown("redis"), ["10.0.0.1/32 alice"]);
     desk.replace("redis", "10.0.0.1").unwrap();
     assert_eq!(desk.shown("redis"), ["10.0.0.1/32 -"]);
+}
+
+#[test]
+fn adding_again_says_what_is_new() {
+    let add = |text: &str| Change::Add {
+        name: "redis".parse().unwrap(),
+        entries: lines::parse(text).unwrap(),
+    };
+    let mut desk = Desk::new();
+    let table: &[(&str, &[&str])] = &[
+        ("10.0.0.1 # a", &[]),
+        ("10.0.0.1", &["10.0.0.1/32 was there already"]),
+        ("10.0.0.1 # b", &["10.0.0.1/32 was there already: its comment is new"]),
+        (
+            "10.0.0.1 until=2026-12-01T00:00Z",
+            &["10.0.0.1/32 was there already: it ends at 2026-12-01T00:00:00Z"],
+        ),
+        (
+            "10.0.0.1 # c",
+            &["10.0.0.1/32 was there already: its comment is new, and it no longer ends"],
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(desk.told(&add(text)), *expected, "{text}");
+    }
 }
 
 #[test]
@@ -189,6 +235,6 @@ fn what_covers_everything_or_leaves_only_excepts_is_a_hazard() {
             Change::Add { name: "redis".parse().unwrap(), entries: lines::parse(text).unwrap() };
         let mut after = Desk(before.clone());
         after.make(&change).unwrap();
-        assert_eq!(hazards(&before, &after.0, &change).len(), *expected, "{text}");
+        assert_eq!(hazards(&before, &after.0).len(), *expected, "{text}");
     }
 }

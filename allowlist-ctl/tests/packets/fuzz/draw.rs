@@ -112,10 +112,10 @@ fn lines(random: &mut Random) -> Vec<Line> {
             _ => None,
         };
         let kind = random.one_of(&[Kind::Allow, Kind::Allow, Kind::Except]);
-        lines.push((EntryKey { prefix, kind }, until));
+        lines.push((EntryKey::manual(prefix, kind), until));
         if random.once_in(4) {
             let other = if kind == Kind::Allow { Kind::Except } else { Kind::Allow };
-            lines.push((EntryKey { prefix, kind: other }, None));
+            lines.push((EntryKey::manual(prefix, other), None));
         }
     }
     lines
