@@ -21,6 +21,7 @@
 
 mod drops;
 mod failure;
+mod session;
 mod status;
 
 use jiff::Timestamp;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     drops::{DropReason, DroppedPacket, DroppedPackets, Drops, LostEvents},
     failure::{ErrorCode, Failure, Problem},
+    session::{InvalidSession, SshSession},
     status::{InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic},
 };
 use crate::{
