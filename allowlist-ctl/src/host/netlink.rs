@@ -46,18 +46,14 @@ impl Channel {
     {
         let mut question = NetlinkMessage::new(NetlinkHeader::default(), question.into());
         question.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
-        for _ in 0..ATTEMPTS {
+        until_whole(|| {
             let sequence = self.send(&mut question)?;
             let mut dump = Dump::default();
             while !dump.is_done {
                 dump.take(self.receive()?, sequence, &mut read)?;
             }
-            if !dump.is_interrupted {
-                return Ok(dump.found);
-            }
-        }
-        let message = "the network's configuration changes too fast to be read; try again";
-        Err(io::Error::new(io::ErrorKind::Interrupted, message))
+            Ok(dump)
+        })
     }
 
     /// Asks a question that has a single answer.
@@ -158,6 +154,18 @@ impl<T> Dump<T> {
         }
         Ok(())
     }
+}
+
+/// Dumps until nothing changes meanwhile.
+fn until_whole<T>(mut dump: impl FnMut() -> io::Result<Dump<T>>) -> io::Result<Vec<T>> {
+    for _ in 0..ATTEMPTS {
+        let dump = dump()?;
+        if !dump.is_interrupted {
+            return Ok(dump.found);
+        }
+    }
+    let message = "the network's configuration changes too fast to be read; try again";
+    Err(io::Error::new(io::ErrorKind::Interrupted, message))
 }
 
 /// The messages of a datagram.
@@ -263,6 +271,25 @@ mod tests {
                 .map(|()| (dump.found, dump.is_done, dump.is_interrupted))
                 .map_err(|error| error.raw_os_error());
             assert_eq!(outcome, expected, "{description}");
+        }
+    }
+
+    #[test]
+    fn a_dump_is_begun_anew_when_something_changes() {
+        let cases = [
+            ("no change", 0, Ok(vec![1])),
+            ("two changes", 2, Ok(vec![3])),
+            ("changes at all attempts but the last", ATTEMPTS - 1, Ok(vec![ATTEMPTS])),
+            ("changes at every attempt", ATTEMPTS, Err(io::ErrorKind::Interrupted)),
+        ];
+        for (description, changes, expected) in cases {
+            let mut attempts = 0;
+            let outcome = until_whole(|| {
+                attempts += 1;
+                let is_interrupted = attempts <= changes;
+                Ok(Dump { found: vec![attempts], is_done: true, is_interrupted })
+            });
+            assert_eq!(outcome.map_err(|error| error.kind()), expected, "{description}");
         }
     }
 
