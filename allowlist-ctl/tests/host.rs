@@ -2,7 +2,7 @@
 
 use std::{
     ffi::CString,
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd as _,
     time::Duration,
@@ -127,9 +127,13 @@ fn a_connection_counts_until_the_server_closes_it() -> Result<()> {
     server_end.shutdown(Shutdown::Both)?;
     assert_eq!(found(server)?, [], "the server has closed it, last of the two");
 
-    let held = Held::accept(&listener, client, to)?;
+    let mut held = Held::accept(&listener, client, to)?;
     assert_eq!(found(server)?.len(), 1);
-    held.server.shutdown(Shutdown::Both)?;
+    held.server.shutdown(Shutdown::Write)?;
+    assert_eq!(held.client.read(&mut [0])?, 0);
+    // It comes with the acknowledgement of the server's FIN.
+    held.client.write_all(b"?")?;
+    held.server.read_exact(&mut [0])?;
     assert_eq!(found(server)?, [], "the server has closed it, first of the two");
     Ok(())
 }

@@ -139,7 +139,9 @@ mod tests {
         const NEAR: &str = "A=b\0SSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0C=d\0";
         const FAR: &str = "SSH_CONNECTION=10.0.0.8 5 10.0.0.1 22\0";
         const BROKEN: &str = "SSH_CONNECTION=UNKNOWN 65535 UNKNOWN 65535\0";
-        const ALIKE: &str = "OLD_SSH_CONNECTION=10.0.0.7 5 10.0.0.1 22\0SSH_CONNECTION2=1\0";
+        const ALIKE: &str = "OLD_SSH_CONNECTION=10.0.0.7 5 10.0.0.1 22\0\
+                             SSH_CONNECTIONS=10.0.0.7 5 10.0.0.1 22\0\
+                             SSH_CONNECTION=10.0.0.9 5 10.0.0.1 22\0";
         let near = Some("10.0.0.9:5|10.0.0.1:22");
         let far = Some("10.0.0.8:5|10.0.0.1:22");
         let some = |environment| Some(environment);
@@ -161,11 +163,7 @@ mod tests {
                 [(50, (40, some(BROKEN))), (40, (1, some(FAR)))].into(),
                 far,
             ),
-            (
-                "one behind variables with such a name",
-                [(50, (40, some(ALIKE))), (40, (1, some(FAR)))].into(),
-                far,
-            ),
+            ("one behind variables with such a name", [(50, (1, some(ALIKE)))].into(), near),
             ("the first process", [(50, (1, some(""))), (1, (0, some(FAR)))].into(), far),
             ("nobody", [(50, (1, some(""))), (1, (0, some("")))].into(), None),
             ("an ancestor that is gone", [(50, (40, some("")))].into(), None),

@@ -25,7 +25,7 @@ pub struct Connection {
 /// The TCP connections of this network namespace, of both families, that their peers would miss.
 ///
 /// That is `ESTABLISHED`, and `CLOSE_WAIT`: the peer has said all it has to say, and may still wait for the answer.
-/// In all later states this host has closed the connection itself; in all earlier ones there is none yet.
+/// In all later states this host has closed its side itself; in all earlier ones there is no connection yet.
 ///
 /// An IPv4 connection of an IPv6 socket has IPv4 addresses (not `::ffff:a.b.c.d`). Scope ids are zero; see
 /// [`bound_to`](Connection::bound_to). A connection between two processes of this host is in the list twice, once
