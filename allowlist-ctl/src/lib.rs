@@ -2,10 +2,12 @@
 //!
 //! Two thin binaries, `allowlistd` and `allowlist-ctl`, stand on this library. Its rooms depend on each other one
 //! way: everything on [`policy`], `daemon` and `cli` on [`api`] and never on each other; only [`kernel`] knows aya.
+//! [`host`] depends on nothing.
 
 pub mod api;
 pub mod cli;
 pub mod daemon;
+pub mod host;
 pub mod kernel;
 pub mod policy;
 pub mod store;

@@ -32,6 +32,7 @@ mod drops;
 mod failure;
 mod history;
 mod listing;
+mod session;
 mod status;
 
 pub use self::{
@@ -44,6 +45,7 @@ pub use self::{
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
+    session::{InvalidSession, SshSession},
     status::{
         GroupStatus, InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic,
     },

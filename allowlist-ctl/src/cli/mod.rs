@@ -14,6 +14,7 @@ mod follow;
 mod render;
 mod request;
 mod run;
+mod session;
 mod table;
 #[cfg(test)]
 mod testing;

@@ -4,17 +4,13 @@
 
 use std::io;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{LinkAttribute, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use netlink_sys::protocols::NETLINK_ROUTE;
 
-/// A datagram of a dump is at most this large.
-const BUFFER: usize = 64 * 1024;
+use crate::host::netlink::Channel;
 
 /// A network interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,42 +32,11 @@ pub struct Interface {
 /// # Errors
 /// What the kernel answered.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&dump_request(), 0)?;
-    let mut found = Vec::new();
-    let mut buffer = Vec::with_capacity(BUFFER);
-    loop {
-        buffer.clear();
-        let length = socket.recv(&mut buffer, 0)?;
-        let mut rest = buffer.get(..length).unwrap_or_default();
-        while !rest.is_empty() {
-            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                .map_err(io::Error::other)?;
-            // Messages start at multiples of four bytes (RFC 3549, section 2.2).
-            let length = (message.header.length as usize).next_multiple_of(4).min(rest.len());
-            rest = rest.get(length.max(16)..).unwrap_or_default();
-            match message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    found.extend(interface(&link));
-                }
-                NetlinkPayload::Done(_) => return Ok(found),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
-            }
-        }
-    }
-}
-
-fn dump_request() -> Vec<u8> {
-    let message = RouteNetlinkMessage::GetLink(LinkMessage::default());
-    let mut packet = NetlinkMessage::new(NetlinkHeader::default(), message.into());
-    packet.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
-    packet.finalize();
-    let mut bytes = vec![0; packet.buffer_len()];
-    packet.serialize(&mut bytes);
-    bytes
+    let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    Channel::open(NETLINK_ROUTE)?.dump(question, |message| match message {
+        RouteNetlinkMessage::NewLink(link) => interface(&link),
+        _ => None,
+    })
 }
 
 fn interface(link: &LinkMessage) -> Option<Interface> {
