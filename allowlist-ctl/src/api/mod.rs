@@ -19,6 +19,7 @@
 //! Every change takes [`ChangeOptions`] as its query and answers with [`Changed`]. Every failure answers with
 //! [`Failure`].
 
+mod audit;
 mod drops;
 mod failure;
 mod status;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    audit::{AuditBreak, AuditBreakKind, AuditResult, AuditRow, AuditTrail, AuditVerification},
     drops::{DropReason, DroppedPacket, DroppedPackets, Drops, LostEvents},
     failure::{ErrorCode, Failure, Problem},
     status::{InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic},

@@ -1,5 +1,6 @@
 //! The policy on disk: one SQLite database, one transaction a revision.
 
+pub mod audit;
 mod encode;
 mod load;
 mod lock;
@@ -182,9 +183,10 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
-        "BEGIN; {} INSERT INTO meta VALUES ('store_id', randomblob(16)), ('revision', 0);
+        "BEGIN; {} {} INSERT INTO meta VALUES ('store_id', randomblob(16)), ('revision', 0);
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;",
-        include_str!("schema.sql")
+        include_str!("schema.sql"),
+        audit::SCHEMA
     ))
 }
 
