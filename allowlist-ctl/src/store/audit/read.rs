@@ -75,18 +75,17 @@ const FIRST_SINCE: &str = "SELECT min(id) FROM audit INDEXED BY audit_time WHERE
 
 /// The query for the latest rows. Its plan walks back from the newest row, or the newest of the name, and ends at the limit.
 fn query(with_name: bool) -> String {
-    // A plus keeps SQLite from reading by time and sorting.
     if with_name {
         format!(
             "SELECT {COLUMNS}, hash
              FROM (SELECT id AS subject FROM audit_subject WHERE name = ?4 AND id >= ?1)
              CROSS JOIN audit ON id = subject
-             WHERE +time >= ?2 ORDER BY subject DESC LIMIT ?3"
+             WHERE time >= ?2 ORDER BY subject DESC LIMIT ?3"
         )
     } else {
         format!(
             "SELECT {COLUMNS}, hash FROM audit
-             WHERE id >= ?1 AND +time >= ?2 ORDER BY id DESC LIMIT ?3"
+             WHERE id >= ?1 AND time >= ?2 ORDER BY id DESC LIMIT ?3"
         )
     }
 }

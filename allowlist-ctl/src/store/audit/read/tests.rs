@@ -50,6 +50,7 @@ fn the_latest_rows_that_pass_the_filter_are_read_in_order() {
         ("the latest from a moment on", None, Some(20), 4, vec![3, 4, 5, 6]),
         ("from a moment in the future on", None, Some(91), all, vec![]),
         ("of a name from a moment on", Some("redis"), Some(50), all, vec![3, 5]),
+        ("of a name, also where the clock was set back", Some("redis"), Some(60), all, vec![3]),
         ("the latest of a name from a moment on", Some("redis"), Some(10), 1, vec![5]),
     ];
     for (description, name, since, limit, expected) in table {

@@ -69,6 +69,12 @@ fn tampering_is_found_where_it_was_done() {
             3,
             OutOfNowhere,
         ),
+        (
+            "INSERT INTO audit SELECT 20, time, uid, name, action, 10, 11, result, NULL, NULL, hash
+             FROM audit WHERE id = 10",
+            20,
+            OutOfNowhere,
+        ),
         // The head.
         ("UPDATE audit_head SET id = 11", 11, MissingAtEnd),
         ("UPDATE audit_head SET id = 9", 10, OutOfNowhere),
