@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Pending;
+use super::{Pending, SshSession};
 use crate::{
     kernel::XdpMode,
     policy::{
@@ -29,6 +29,9 @@ pub struct ChangeOptions {
     /// Takes the change back after so many seconds, unless it is confirmed before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm: Option<u64>,
+    /// The caller's own SSH session, named first where the change would cut it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SshSession>,
     /// Refuses unless this is the policy's revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub if_revision: Option<u64>,

@@ -26,6 +26,7 @@
 //! Every change takes [`ChangeOptions`] as its query and answers with [`Changed`]. Every failure answers with
 //! [`Failure`].
 
+mod audit;
 mod change;
 mod document;
 mod drops;
@@ -36,6 +37,7 @@ mod session;
 mod status;
 
 pub use self::{
+    audit::{AuditBreak, AuditBreakKind, AuditResult, AuditRow, AuditTrail, AuditVerification},
     change::{
         AttachSettings, ChangeOptions, Changed, CutConnection, EntrySpec, EntrySpecs,
         GroupSettings, ModeSetting, ServiceSettings, Shutdown,

@@ -1,5 +1,10 @@
 //! Replies as text for people.
 
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the command that shows the trail is not there yet")
+)]
+mod audit;
 mod changed;
 mod drops;
 mod list;
@@ -33,6 +38,15 @@ fn without_entries(name: &Name, state: ServiceState) -> String {
 /// A moment in UTC, to the second (RFC 3339).
 fn time(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A moment in UTC to the second, without the date where that is today's.
+fn short_time(moment: Timestamp, now: Timestamp) -> String {
+    let full = time(moment);
+    match full.split_once('T') {
+        Some((date, of_day)) if time(now).starts_with(date) => of_day.to_owned(),
+        _ => full,
+    }
 }
 
 const fn mode_name(mode: Mode) -> &'static str {

@@ -10,9 +10,9 @@ use super::console::{Paint, Style, clean};
 /// Spaces between columns.
 const GAP: usize = 2;
 /// Columns of the terminal that tables are made for.
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 /// A last column is never made narrower than this, however wide those before it are.
-const NARROWEST: usize = 24;
+pub(super) const NARROWEST: usize = 24;
 
 /// A text in a table, on one or more lines.
 #[derive(Clone, Debug)]

@@ -76,6 +76,7 @@ struct LogConfig {
 #[serde(default, deny_unknown_fields)]
 struct StoreConfig {
     keep_revisions: KeepRevisionsConfig,
+    keep_audit: KeepAudit,
 }
 
 /// How many revisions are kept: those that hold by each of the limits.
@@ -91,6 +92,29 @@ impl Default for KeepRevisionsConfig {
     fn default() -> Self {
         Self { count: 200, days: 90, entries: 5_000_000 }
     }
+}
+
+/// How many rows of the audit trail are kept: those that hold by both limits.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KeepAudit {
+    /// How many.
+    pub(super) count: u64,
+    /// For how many days.
+    pub(super) days: u32,
+}
+
+impl Default for KeepAudit {
+    fn default() -> Self {
+        Self { count: 100_000, days: 365 }
+    }
+}
+
+/// How much of the past is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Keep {
+    pub(super) revisions: KeepRevisions,
+    pub(super) audit: KeepAudit,
 }
 
 /// How log lines are written.
@@ -114,7 +138,7 @@ pub(super) struct Settings {
     pub(super) socket: SocketSettings,
     pub(super) log_format: LogFormat,
     pub(super) access: AccessConfig,
-    pub(super) keep_revisions: KeepRevisions,
+    pub(super) keep: Keep,
 }
 
 /// Where the socket is, and who may open it.
@@ -188,7 +212,10 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
         },
         log_format: file.log.format,
         access: file.access,
-        keep_revisions: KeepRevisions { count, days, entries },
+        keep: Keep {
+            revisions: KeepRevisions { count, days, entries },
+            audit: file.store.keep_audit,
+        },
     })
 }
 

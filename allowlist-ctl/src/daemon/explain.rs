@@ -3,7 +3,7 @@
 use crate::{
     api::{ErrorCode, Problem},
     kernel::{AttachError, SyncError},
-    policy::change::{Change, Outcome, Refusal},
+    policy::change::{Change, Refusal},
     store::StoreError,
 };
 
@@ -17,16 +17,6 @@ pub(super) fn in_words(change: &Change) -> String {
             None => change.verb().to_owned(),
         },
     }
-}
-
-/// A change in the words of the log.
-pub(super) fn describe(change: &Change, outcome: &Outcome) -> String {
-    let tally = outcome.tally;
-    let words = in_words(change);
-    if tally.changed() == 0 {
-        return words;
-    }
-    format!("{words}: {} added, {} updated, {} removed", tally.added, tally.updated, tally.removed)
 }
 
 pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {

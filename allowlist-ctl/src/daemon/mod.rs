@@ -92,7 +92,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
-    let keep = settings.keep_revisions;
+    let keep = settings.keep;
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), keep)?;
     let (desk, mut stopped) = owner.start()?;
     let (listener, socket_file) = socket.open()?;

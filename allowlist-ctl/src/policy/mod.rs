@@ -9,6 +9,7 @@ pub mod difference;
 pub mod entry;
 pub mod group;
 mod ids;
+mod judge;
 pub mod lines;
 pub mod name;
 pub mod plan;
@@ -25,6 +26,7 @@ pub use self::{
     entry::{Author, Entries, Entry, EntryKey, Kind, Origin},
     group::Group,
     ids::EntryIds,
+    judge::Packet,
     name::Name,
     prefix::Prefix,
     service::Service,

@@ -72,6 +72,22 @@ impl Sources {
             .flat_map(|(before, after)| before.difference(after).map(|(key, ..)| key.prefix))
     }
 
+    /// Whether every source that is admitted here is admitted in `next`, now and later.
+    #[must_use]
+    pub fn only_widen_to(&self, next: &Self) -> bool {
+        let pairs = self.0.iter().map(|(number, entries)| (entries, next.list(*number)));
+        let added = next.0.iter().filter(|(number, _)| !self.0.contains_key(number));
+        let added = added.map(|(_, entries)| (Entries::none(), entries));
+        pairs.chain(added).flat_map(|(before, after)| before.difference(after)).all(
+            |(key, before, after)| match (key.kind, before, after) {
+                (Kind::Allow, Some(before), Some(after)) => after.outlasts(before),
+                (Kind::Except, Some(before), Some(after)) => before.outlasts(after),
+                (Kind::Allow, before, _) => before.is_none(),
+                (Kind::Except, _, after) => after.is_none(),
+            },
+        )
+    }
+
     /// The lists whose entries differ from those in `next`.
     pub fn changed_lists<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = ListNumber> + 'a {
         self.0

@@ -5,7 +5,12 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
 
-use super::{Store, StoreError, encode, pending::PendingChange};
+use super::{
+    Store, StoreError,
+    audit::{self, Appended, Record},
+    encode,
+    pending::PendingChange,
+};
 use crate::policy::{
     Author, Entries, Entry, EntryKey, ListNumber, Name, Policy,
     difference::{GroupTerms, ServiceTerms},
@@ -87,6 +92,14 @@ impl Draft<'_> {
                 pending.insert(&self.transaction, author)
             })
         }))
+    }
+
+    /// Appends to the audit trail.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn audit(&self, record: &Record) -> Result<Appended, StoreError> {
+        self.checked(audit::append(&self.transaction, record))
     }
 
     /// Commits: on return it is on disk.

@@ -1,5 +1,6 @@
 //! The policy on disk: one SQLite database, one transaction a revision.
 
+pub mod audit;
 mod draft;
 mod encode;
 mod load;
@@ -128,6 +129,35 @@ impl Store {
             .map_err(|source| unreadable(&self.path, source))
     }
 
+    /// Rows of the audit trail.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn audit(&self, filter: &audit::Filter) -> Result<Vec<audit::Row>, StoreError> {
+        audit::read(&self.connection, filter).map_err(|source| unreadable(&self.path, source))
+    }
+
+    /// Whether the audit trail is as it was written.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn verify_audit(&self) -> Result<audit::Verification, StoreError> {
+        audit::verify(&self.connection).map_err(|source| unreadable(&self.path, source))
+    }
+
+    /// Takes off some of the oldest rows of the audit trail, as [`audit::prune`] does.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]; nothing is taken off then.
+    pub fn prune_audit(
+        &mut self,
+        keep: u64,
+        older_than: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        audit::prune(&self.connection, keep, older_than, Timestamp::now())
+            .map_err(|source| self.write_error(source))
+    }
+
     /// Moves what was written into the main file; to be called when nobody waits.
     ///
     /// # Errors
@@ -184,6 +214,8 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Those of a change and of the audit trail.
+    connection.set_prepared_statement_cache_capacity(64);
     // In KiB where negative.
     connection.pragma_update(None, "cache_size", -16 * 1024)
 }
@@ -191,6 +223,7 @@ fn tune(connection: &Connection) -> rusqlite::Result<()> {
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.execute_batch(audit::SCHEMA)?;
     transaction.execute_batch(&format!(
         "INSERT INTO meta VALUES ('store_id', randomblob(16)), ('revision', 0);
          INSERT INTO author VALUES (1, 0, 'allowlistd');

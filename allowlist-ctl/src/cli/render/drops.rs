@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::time;
+use super::{short_time, time};
 use crate::{
     api::{DropReason, DroppedPacket, DroppedPackets, Drops},
     cli::{
@@ -148,15 +148,6 @@ fn reason(packet: &DroppedPacket) -> Cell {
     // What would be dropped has passed.
     let style = if packet.reason == DropReason::WouldDeny { Style::Alarm } else { Style::Plain };
     Cell::text(text).style(style)
-}
-
-/// A moment in UTC to the second, without the date where that is today's.
-fn short_time(moment: Timestamp, now: Timestamp) -> String {
-    let full = time(moment);
-    match full.split_once('T') {
-        Some((date, of_day)) if time(now).starts_with(date) => of_day.to_owned(),
-        _ => full,
-    }
 }
 
 #[cfg(test)]

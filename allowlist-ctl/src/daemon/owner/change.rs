@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use tracing::{error, info};
+use tracing::error;
 
-use super::{Owner, now};
+use super::{Owner, now, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
-    daemon::explain::{describe, explain_refusal, explain_store, explain_sync, in_words},
+    daemon::explain::{explain_refusal, explain_store, explain_sync, in_words},
     policy::{
-        Author, Policy,
-        change::{self, Change},
+        Author,
+        change::{self, Change, Outcome},
     },
     store::{Deadline, Draft, PendingChange, Stamp, StoreError},
 };
@@ -22,9 +22,19 @@ impl Owner {
         options: ChangeOptions,
         author: &Arc<Author>,
     ) -> Result<Changed, Problem> {
+        let deed = Deed::of(change, in_words(change), author);
+        self.on_record(&deed, options.dry_run, |owner| owner.make(change, options, &deed))
+    }
+
+    fn make(
+        &mut self,
+        change: &Change,
+        options: ChangeOptions,
+        deed: &Deed,
+    ) -> Result<Changed, Problem> {
         self.check_free()?;
         self.check_revision(options)?;
-        let outcome = change::apply(&self.policy, change, author, now())
+        let outcome = change::apply(&self.policy, change, &deed.author, now())
             .map_err(|refusal| explain_refusal(&refusal))?;
         let before = self.policy.clone();
         let mut done = Changed {
@@ -34,24 +44,18 @@ impl Owner {
         };
         if done.changed {
             done.cuts = self.guard(&outcome.policy, options)?;
-            if !options.dry_run {
-                let stamp =
-                    Stamp { time: now(), author: Arc::clone(author), what: in_words(change) };
-                let pending = options.confirm.map(|seconds| PendingChange {
-                    what: stamp.what.clone(),
-                    by: Arc::clone(author),
-                    revision: outcome.policy.revision,
-                    back_to: before.revision,
-                    deadline: Deadline::after(seconds),
-                    interface: None,
-                });
-                self.commit(&outcome.policy, &stamp, |draft| draft.pending(pending.as_ref()))?;
-                self.kernel.forget_hits(&outcome.restored);
-                self.set_pending(pending);
-                let revision = self.policy.revision;
-                let (by, uid) = (author.name.as_str(), author.uid);
-                info!(revision, by, uid, "{}", describe(change, &outcome));
-            }
+        }
+        if done.changed && !options.dry_run {
+            let pending = options.confirm.map(|seconds| PendingChange {
+                what: deed.what.clone(),
+                by: Arc::clone(&deed.author),
+                revision: outcome.policy.revision,
+                back_to: before.revision,
+                deadline: Deadline::after(seconds),
+                interface: None,
+            });
+            self.commit(&outcome, deed, |draft| draft.pending(pending.as_ref()))?;
+            self.set_pending(pending);
         }
         Ok(self.report(change, &before, outcome, done))
     }
@@ -86,19 +90,24 @@ impl Owner {
         }
     }
 
-    /// Makes the next policy the one in force and on disk; on failure neither has changed.
+    /// Makes the policy of an outcome the one in force and on disk; on failure neither has changed.
     ///
     /// `also` writes what belongs into the same transaction.
     pub(super) fn commit(
         &mut self,
-        next: &Policy,
-        stamp: &Stamp,
+        outcome: &Outcome,
+        deed: &Deed,
         also: impl FnOnce(&Draft<'_>) -> Result<(), StoreError>,
     ) -> Result<(), Problem> {
-        let before = &self.policy;
+        let (before, next) = (&self.policy, &outcome.policy);
+        let record = deed.changed(before, next, outcome.tally);
+        let stamp =
+            Stamp { time: now(), author: Arc::clone(&deed.author), what: deed.what.clone() };
         let draft = self.store.draft().map_err(|error| explain_store(&error))?;
-        let written = draft.policy(before, next, stamp).and_then(|()| also(&draft));
-        written.map_err(|error| explain_store(&error))?;
+        let written = draft.policy(before, next, &stamp).and_then(|()| also(&draft));
+        let appended = written
+            .and_then(|()| draft.audit(&record))
+            .map_err(|error| explain_store(&error))?;
         self.untidy += 1;
         if let Err(error) = self.kernel.apply(next) {
             self.is_unsettled = true;
@@ -112,8 +121,30 @@ impl Owner {
             return Err(explain_store(&failed));
         }
         self.policy = next.clone();
+        self.kernel.forget_hits(&outcome.restored);
         self.shared.set_hits(self.kernel.hits());
         self.shared.set_policy(next.clone());
+        Self::log_done(deed, &record, appended);
+        Ok(())
+    }
+
+    /// Writes what changes no policy, and that it was done.
+    pub(super) fn write(
+        &mut self,
+        deed: &Deed,
+        details: serde_json::Value,
+        what: impl FnOnce(&Draft<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), Problem> {
+        let revision = self.policy.revision;
+        let record = deed.done(revision, revision, details);
+        let written = self.store.draft().and_then(|draft| {
+            what(&draft)?;
+            let appended = draft.audit(&record)?;
+            draft.commit().map(|()| appended)
+        });
+        let appended = written.map_err(|error| explain_store(&error))?;
+        self.untidy += 1;
+        Self::log_done(deed, &record, appended);
         Ok(())
     }
 

@@ -1,23 +1,22 @@
 //! Entries of files that groups follow.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Owner, history::daemon, now};
+use super::{Owner, history::daemon, now, trail::Deed};
 use crate::{
     api::{ChangeOptions, Problem},
     daemon::{
         entries,
-        explain::{describe, explain_refusal, explain_store, in_words},
+        explain::{explain_refusal, explain_store, in_words},
     },
     policy::{
         EntryKey, Name, Origin,
         change::{self, Change},
         entry::NewEntry,
     },
-    store::Stamp,
 };
 
 impl Owner {
@@ -63,8 +62,8 @@ impl Owner {
         };
         let entries = entries::from_text(content)?.into_iter().map(of_file).collect();
         let change = Change::Sync { name: name.clone(), entries };
-        let author = daemon();
-        let outcome = change::apply(&self.policy, &change, &author, now())
+        let deed = Deed::of(&change, in_words(&change), &daemon());
+        let outcome = change::apply(&self.policy, &change, &deed.author, now())
             .map_err(|refusal| explain_refusal(&refusal))?;
         if outcome.policy.revision == self.policy.revision {
             let draft = self.store.draft().map_err(unreadable)?;
@@ -72,9 +71,6 @@ impl Owner {
         }
         // Nobody is there to be asked or to force it. Whom the file no longer has is cut off, as it is meant.
         self.guard_opening(&outcome.policy, ChangeOptions::default())?;
-        let stamp = Stamp { time: now(), author: Arc::clone(&author), what: in_words(&change) };
-        self.commit(&outcome.policy, &stamp, |draft| draft.followed(key, hash))?;
-        info!(revision = self.policy.revision, by = author.name, "{}", describe(&change, &outcome));
-        Ok(())
+        self.commit(&outcome, &deed, |draft| draft.followed(key, hash))
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use nix::unistd::Uid;
-use tracing::{error, info, warn};
+use serde_json::Value;
+use tracing::{error, warn};
 
-use super::{Owner, now};
+use super::{Owner, now, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem, RevisionView, Revisions},
     daemon::{access::Access, caller::Caller, explain::explain_store},
@@ -33,8 +34,15 @@ pub(in crate::daemon) fn revert_at_start(
     if pending.deadline.seconds_left() > 0 {
         return Ok(policy);
     }
-    let Some(next) = reverted(store, &policy, &pending)? else { return Ok(policy) };
-    let stamp = Stamp { time: now(), author: daemon(), what: format!("revert {}", pending.what) };
+    let Some(target) = store.policy_at(pending.back_to)? else {
+        error!("revision {} is not kept, and cannot be gone back to", pending.back_to);
+        return Ok(policy);
+    };
+    let deed = revert_of(&pending, "revert", &daemon());
+    let outcome = change::apply(&policy, &Change::Restore(target), &deed.author, now())?;
+    let next = outcome.policy;
+    let record = deed.changed(&policy, &next, outcome.tally);
+    let stamp = Stamp { time: now(), author: Arc::clone(&deed.author), what: deed.what.clone() };
     let draft = store.draft()?;
     if next.revision != policy.revision {
         draft.policy(&policy, &next, &stamp)?;
@@ -43,23 +51,18 @@ pub(in crate::daemon) fn revert_at_start(
         draft.interface(name, *was_attached)?;
     }
     draft.pending(None)?;
+    let appended = draft.audit(&record)?;
     draft.commit()?;
+    Owner::log_done(&deed, &record, appended);
     warn!(revision = next.revision, "nobody confirmed '{}': it was taken back", pending.what);
     Ok(next)
 }
 
-/// The policy without a pending change; `None` where what was before it is not kept, which cannot be.
-fn reverted(
-    store: &Store,
-    policy: &Policy,
-    pending: &PendingChange,
-) -> anyhow::Result<Option<Policy>> {
-    let Some(target) = store.policy_at(pending.back_to)? else {
-        error!("revision {} is not kept, and cannot be gone back to", pending.back_to);
-        return Ok(None);
-    };
-    let outcome = change::apply(policy, &Change::Restore(target), &pending.by, now())?;
-    Ok(Some(outcome.policy))
+/// What takes a pending change back.
+fn revert_of(pending: &PendingChange, action: &'static str, author: &Arc<Author>) -> Deed {
+    let mut deed = Deed::of_everything(action, format!("{action} of {}", pending.what), author);
+    deed.subjects.extend(pending.interface.iter().map(|(name, _)| name.clone()));
+    deed
 }
 
 impl Owner {
@@ -69,7 +72,8 @@ impl Owner {
         if pending.deadline.seconds_left() > 0 {
             return;
         }
-        match self.revert(&pending, &daemon(), format!("revert {}", pending.what)) {
+        let forced = ChangeOptions { yes: true, force: true, ..ChangeOptions::default() };
+        match self.revert(&pending, &revert_of(&pending, "revert", &daemon()), forced) {
             Ok(_) => warn!(
                 revision = self.policy.revision,
                 "nobody confirmed '{}': it was taken back", pending.what
@@ -78,39 +82,36 @@ impl Owner {
         }
     }
 
+    /// Takes the pending change back.
     fn revert(
         &mut self,
         pending: &PendingChange,
-        author: &Arc<Author>,
-        what: String,
+        deed: &Deed,
+        options: ChangeOptions,
     ) -> Result<Changed, Problem> {
         let target = self.kept(pending.back_to)?;
         let before = self.policy.clone();
         let change = Change::Restore(target);
-        let outcome = change::apply(&before, &change, author, now())
+        let outcome = change::apply(&before, &change, &deed.author, now())
             .map_err(|error| Problem::new(ErrorCode::Failed, error))?;
-        let stamp = Stamp { time: now(), author: Arc::clone(author), what };
-        self.take_back(&outcome.policy, &stamp, pending)?;
-        self.kernel.forget_hits(&outcome.restored);
-        self.set_pending(None);
-        let changed = self.policy.revision != before.revision;
-        Ok(self.report(&change, &before, outcome, Changed { changed, ..Changed::default() }))
-    }
-
-    fn take_back(
-        &mut self,
-        next: &Policy,
-        stamp: &Stamp,
-        pending: &PendingChange,
-    ) -> Result<(), Problem> {
-        if let Some((name, was_attached)) = &pending.interface {
-            self.restore_link(name, *was_attached)?;
+        let mut done = Changed { dry_run: options.dry_run, ..Changed::default() };
+        let changes_policy = outcome.policy.revision != before.revision;
+        done.changed = changes_policy || pending.interface.is_some();
+        if changes_policy {
+            done.cuts = self.guard(&outcome.policy, options)?;
         }
-        if next.revision != self.policy.revision {
-            return self.commit(next, stamp, |draft| draft.pending(None));
+        if !options.dry_run {
+            if let Some((name, was_attached)) = &pending.interface {
+                self.restore_link(name, *was_attached)?;
+            }
+            if changes_policy {
+                self.commit(&outcome, deed, |draft| draft.pending(None))?;
+            } else {
+                self.write(deed, Value::Null, |draft| draft.pending(None))?;
+            }
+            self.set_pending(None);
         }
-        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
-        draft.pending(None).and_then(|()| draft.commit()).map_err(|error| explain_store(&error))
+        Ok(self.report(&change, &before, outcome, done))
     }
 
     /// Goes back to a revision; without one, the pending change is undone, or else the last one.
@@ -122,23 +123,24 @@ impl Owner {
         access: &Access,
     ) -> Result<Changed, Problem> {
         let author = caller.author();
-        if let (None, Some(pending), false) = (to, self.pending.clone(), options.dry_run) {
-            self.check_revision(options)?;
-            access.require_settler(caller, &pending.by)?;
-            let done = self.revert(&pending, &author, format!("rollback of {}", pending.what))?;
-            info!(by = author.name, uid = author.uid, "'{}' was undone", pending.what);
-            return Ok(done);
+        if let (None, Some(pending)) = (to, self.pending.clone()) {
+            let deed = revert_of(&pending, "rollback", &author);
+            return self.on_record(&deed, options.dry_run, |owner| {
+                access.require_settler(caller, &pending.by)?;
+                owner.check_revision(options)?;
+                owner.revert(&pending, &deed, options)
+            });
         }
-        access.require_admin(caller)?;
-        self.check_free()?;
-        let current = self.policy.revision;
-        let to = match to {
-            Some(to) => to,
-            None => current.checked_sub(1).ok_or_else(|| {
+        let what = to.map_or("rollback".to_owned(), |to| format!("rollback to {to}"));
+        let deed = Deed::of_everything("rollback", what, &author);
+        let target = self.on_record(&deed, options.dry_run, |owner| {
+            access.require_admin(caller)?;
+            let before = || owner.policy.revision.checked_sub(1);
+            let to = to.or_else(before).ok_or_else(|| {
                 Problem::new(ErrorCode::NotFound, "there is no revision before this one")
-            })?,
-        };
-        let target = self.kept(to)?;
+            })?;
+            owner.kept(to)
+        })?;
         self.change(&Change::Restore(target), options, &author)
     }
 
@@ -150,22 +152,30 @@ impl Owner {
         })
     }
 
-    pub(super) fn confirm(&mut self, caller: &Caller, access: &Access) -> Result<Changed, Problem> {
-        let pending = self.pending.clone().ok_or_else(|| {
-            Problem::new(ErrorCode::NotFound, "nothing waits to be confirmed")
-                .hint("`allowlist-ctl status` shows the revision, `allowlist-ctl revisions` the last changes")
-        })?;
-        access.require_settler(caller, &pending.by)?;
+    /// Keeps the pending change.
+    pub(super) fn confirm(
+        &mut self,
+        caller: &Caller,
+        access: &Access,
+    ) -> Result<Changed, Problem> {
         let author = caller.author();
-        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
-        draft.pending(None).and_then(|()| draft.commit()).map_err(|error| explain_store(&error))?;
-        self.set_pending(None);
-        info!(by = author.name, uid = author.uid, "'{}' was confirmed", pending.what);
-        Ok(Changed {
-            revision: self.policy.revision,
-            changed: true,
-            messages: vec![format!("'{}' is kept", pending.what)],
-            ..Changed::default()
+        let pending = self.pending.clone();
+        let what = pending.as_ref().map_or("confirm".into(), |it| format!("confirm {}", it.what));
+        let deed = Deed::of_everything("confirm", what, &author);
+        self.on_record(&deed, false, |owner| {
+            let pending = pending.ok_or_else(|| {
+                Problem::new(ErrorCode::NotFound, "nothing waits to be confirmed")
+                    .hint("`allowlist-ctl revisions` shows the last changes")
+            })?;
+            access.require_settler(caller, &pending.by)?;
+            owner.write(&deed, Value::Null, |draft| draft.pending(None))?;
+            owner.set_pending(None);
+            Ok(Changed {
+                revision: owner.policy.revision,
+                changed: true,
+                messages: vec![format!("'{}' is kept", pending.what)],
+                ..Changed::default()
+            })
         })
     }
 

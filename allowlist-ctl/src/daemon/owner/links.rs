@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tracing::{error, info};
+use serde_json::Value;
+use tracing::error;
 
-use super::Owner;
+use super::{Owner, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
     daemon::explain::{explain_attach, explain_store},
@@ -21,6 +22,19 @@ impl Owner {
         options: ChangeOptions,
         author: &Arc<Author>,
     ) -> Result<Changed, Problem> {
+        let deed = Deed::about("attach", interface, author);
+        self.on_record(&deed, options.dry_run, |owner| {
+            owner.put_on(interface, mode, options, &deed)
+        })
+    }
+
+    fn put_on(
+        &mut self,
+        interface: &str,
+        mode: Option<XdpMode>,
+        options: ChangeOptions,
+        deed: &Deed,
+    ) -> Result<Changed, Problem> {
         self.check_free()?;
         self.check_revision(options)?;
         let unchanged = Changed {
@@ -32,25 +46,23 @@ impl Owner {
             let messages = vec![format!("the filter is on {interface} already")];
             return Ok(Changed { messages, ..unchanged });
         }
+        let cuts = self.guard_attach(interface, options)?;
         if options.dry_run {
-            return Ok(Changed { changed: true, ..unchanged });
+            return Ok(Changed { changed: true, cuts, ..unchanged });
         }
         let was = self.wanted.remembered(interface);
         self.wanted
             .attach_now(&mut self.kernel, interface, mode)
             .map_err(|error| explain_attach(&error))?;
-        let pending = self.pending_link("attach", interface, was, options, author);
-        if let Err(problem) = self.remember(interface, true, pending) {
+        if let Err(problem) = self.remember(interface, true, was, options, deed) {
             self.wanted.become_as(interface, was);
             if let Err(error) = self.kernel.detach(interface) {
                 error!("the filter is on {interface}, which is not on disk: {error}");
             }
             return Err(problem);
         }
-        let (by, uid) = (author.name.as_str(), author.uid);
-        info!(interface, by, uid, "the filter was put on");
         self.tell_interfaces();
-        Ok(Changed { changed: true, pending: self.told_pending(), ..unchanged })
+        Ok(Changed { changed: true, cuts, pending: self.told_pending(), ..unchanged })
     }
 
     pub(super) fn detach(
@@ -58,6 +70,16 @@ impl Owner {
         interface: &str,
         options: ChangeOptions,
         author: &Arc<Author>,
+    ) -> Result<Changed, Problem> {
+        let deed = Deed::about("detach", interface, author);
+        self.on_record(&deed, options.dry_run, |owner| owner.take_from(interface, options, &deed))
+    }
+
+    fn take_from(
+        &mut self,
+        interface: &str,
+        options: ChangeOptions,
+        deed: &Deed,
     ) -> Result<Changed, Problem> {
         self.check_free()?;
         self.check_revision(options)?;
@@ -88,12 +110,9 @@ impl Owner {
             return Ok(Changed { changed: true, ..unchanged });
         }
         let was = self.wanted.remembered(interface);
-        let pending = self.pending_link("detach", interface, was, options, author);
-        self.remember(interface, false, pending)?;
+        self.remember(interface, false, was, options, deed)?;
         self.wanted.give_up(interface);
         self.take_off(interface)?;
-        let (by, uid) = (author.name.as_str(), author.uid);
-        info!(interface, by, uid, "the filter was taken off");
         self.tell_interfaces();
         Ok(Changed { changed: true, pending: self.told_pending(), ..unchanged })
     }
@@ -106,37 +125,27 @@ impl Owner {
         self.pending.as_ref().map(super::report::pending)
     }
 
-    fn pending_link(
-        &self,
-        verb: &str,
-        interface: &str,
-        was: Option<bool>,
-        options: ChangeOptions,
-        author: &Arc<Author>,
-    ) -> Option<PendingChange> {
-        let revision = self.policy.revision;
-        options.confirm.map(|seconds| PendingChange {
-            what: format!("{verb} {interface}"),
-            by: Arc::clone(author),
-            revision,
-            back_to: revision,
-            deadline: Deadline::after(seconds),
-            interface: Some((interface.to_owned(), was)),
-        })
-    }
-
     fn remember(
         &mut self,
         interface: &str,
         attached: bool,
-        pending: Option<PendingChange>,
+        was: Option<bool>,
+        options: ChangeOptions,
+        deed: &Deed,
     ) -> Result<(), Problem> {
-        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
-        draft
-            .interface(interface, Some(attached))
-            .and_then(|()| draft.pending(pending.as_ref()))
-            .and_then(|()| draft.commit())
-            .map_err(|error| explain_store(&error))?;
+        let revision = self.policy.revision;
+        let pending = options.confirm.map(|seconds| PendingChange {
+            what: deed.what.clone(),
+            by: Arc::clone(&deed.author),
+            revision,
+            back_to: revision,
+            deadline: Deadline::after(seconds),
+            interface: Some((interface.to_owned(), was)),
+        });
+        self.write(deed, Value::Null, |draft| {
+            draft.interface(interface, Some(attached))?;
+            draft.pending(pending.as_ref())
+        })?;
         self.set_pending(pending);
         Ok(())
     }

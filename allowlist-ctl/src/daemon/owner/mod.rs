@@ -10,6 +10,7 @@ mod guard;
 mod history;
 mod links;
 mod report;
+mod trail;
 
 use std::{
     sync::{
@@ -25,13 +26,14 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-pub(super) use self::{desk::Desk, history::revert_at_start, report::pending};
-use super::{interfaces::Wanted, shared::Shared};
+pub(super) use self::{desk::Desk, history::revert_at_start, report::pending, trail::Deed};
+use self::trail::AllRefusals;
+use super::{config::Keep, interfaces::Wanted, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
     policy::Policy,
-    store::{KeepRevisions, PendingChange, Store},
+    store::{PendingChange, Store},
 };
 
 /// How often interfaces are looked after, and what is due is done.
@@ -52,8 +54,9 @@ pub(super) struct Owner {
     policy: Policy,
     wanted: Wanted,
     shared: Arc<Shared>,
-    keep: KeepRevisions,
+    keep: Keep,
     pending: Option<PendingChange>,
+    refusals: AllRefusals,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
     is_unsettled: bool,
     untidy: u32,
@@ -72,11 +75,10 @@ impl Owner {
         policy: Policy,
         wanted: Wanted,
         shared: Arc<Shared>,
-        keep: KeepRevisions,
+        keep: Keep,
     ) -> anyhow::Result<Self> {
         let pending = store.pending()?;
         shared.set_pending(pending.clone());
-        let (is_unsettled, untidy, stopped) = (false, 0, false);
         Ok(Self {
             store,
             kernel,
@@ -85,9 +87,10 @@ impl Owner {
             shared,
             keep,
             pending,
-            is_unsettled,
-            untidy,
-            stopped,
+            refusals: AllRefusals::new(),
+            is_unsettled: false,
+            untidy: 0,
+            stopped: false,
         })
     }
 
@@ -145,6 +148,7 @@ impl Owner {
     fn tick(&mut self) {
         self.settle();
         self.revert_if_due();
+        self.sum_up_refusals();
         self.wanted.attach_missing(&mut self.kernel);
         self.tell_interfaces();
     }
@@ -169,9 +173,10 @@ impl Owner {
         }
         self.untidy = 0;
         self.kernel.tidy();
-        match self.store.prune_revisions(self.keep) {
+        let more_rows = self.prune_audit();
+        match self.store.prune_revisions(self.keep.revisions) {
             // What is left is removed the next time that nobody asks for anything.
-            Ok(more) => self.untidy = more.into(),
+            Ok(more) => self.untidy = (more || more_rows).into(),
             Err(error) => warn!("{error}"),
         }
         if let Err(error) = self.store.tidy() {

@@ -1,0 +1,166 @@
+//! The audit trail.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::short_time;
+use crate::{
+    api::{AuditResult, AuditRow, AuditTrail, AuditVerification},
+    cli::{
+        console::{Paint, Style, clean},
+        table::{Cell, NARROWEST, Table, WIDTH, wrap},
+    },
+};
+
+/// Names and values that are told before the rest is counted.
+const TOLD: usize = 3;
+/// Names go on below where they are longer, in characters.
+const NAMES_WIDTH: usize = 16;
+/// Columns that are left for a text under its row, right of a time with its date.
+const UNDER_WIDTH: usize = WIDTH - "2026-11-22T02:00:00Z  ".len();
+/// Longest text about what was done, in characters; `--json` has all of it.
+const LONGEST: usize = 240;
+
+/// Writes rows of the trail; times of today are told without their date.
+///
+/// # Errors
+/// What `out` answers.
+pub(in crate::cli) fn audit(
+    trail: &AuditTrail,
+    now: Timestamp,
+    out: &mut dyn Write,
+    paint: Paint,
+) -> io::Result<()> {
+    if trail.rows.is_empty() {
+        return writeln!(out, "The audit trail has nothing of that.");
+    }
+    // What was done stands in a column where there is room for one, and else under its row.
+    if table(trail, now, Some(NARROWEST)).fits() {
+        table(trail, now, Some(LONGEST)).write_wrapped(out, paint)
+    } else {
+        table(trail, now, None).write(out, paint)
+    }
+}
+
+/// The rows with a column for what was done, which tells that many characters of it; or without one.
+fn table(trail: &AuditTrail, now: Timestamp, what_column: Option<usize>) -> Table {
+    let titles = ["TIME", "WHO", "ACTION", "NAME", "REVISION", "RESULT"];
+    let mut table = Table::new(titles.into_iter().chain(what_column.map(|_| "WHAT")));
+    for row in &trail.rows {
+        let what = what(row);
+        let cells = [
+            Cell::text(short_time(row.time, now)),
+            Cell::text(&row.author.name),
+            Cell::text(&row.action),
+            names(row),
+            Cell::text(revision(row)),
+            result(row.result),
+        ];
+        let what_cell = what_column.map(|room| Cell::text(clipped(&what, room)));
+        table.row(cells.into_iter().chain(what_cell));
+        if what_column.is_none() && what != "-" {
+            for line in wrap(clean(&clipped(&what, LONGEST)).split(' '), " ", UNDER_WIDTH) {
+                table.note(&line);
+            }
+        }
+    }
+    table
+}
+
+fn names(row: &AuditRow) -> Cell {
+    if row.subjects.is_empty() {
+        return Cell::text("-");
+    }
+    let names = first_few(row.subjects.iter().cloned(), row.subjects.len(), ", ");
+    Cell::lines(wrap(names.split(' '), " ", NAMES_WIDTH))
+}
+
+fn revision(row: &AuditRow) -> String {
+    match (row.from_revision, row.to_revision) {
+        (from, to) if from == to => to.to_string(),
+        (from, to) => format!("{from} -> {to}"),
+    }
+}
+
+fn result(result: AuditResult) -> Cell {
+    let (word, style) = match result {
+        AuditResult::Done => ("done", Style::Plain),
+        AuditResult::Refused => ("refused", Style::Alarm),
+        AuditResult::Failed => ("failed", Style::Error),
+    };
+    Cell::text(word).style(style)
+}
+
+/// The row's message, or else its details in words.
+fn what(row: &AuditRow) -> String {
+    let text = row.message.clone().unwrap_or_else(|| in_words(&row.details));
+    if text.trim().is_empty() { "-".to_owned() } else { text }
+}
+
+/// A value without quotes and brackets: `added 10.0.0.0/8 10.1.0.0/16, mode enforce -> monitor`.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => first_few(values.iter().map(in_words), values.len(), " "),
+        Value::Object(fields) => change_in_words(fields).unwrap_or_else(|| {
+            let fields = fields.iter().map(|(key, value)| (key, in_words(value)));
+            let told = fields.filter(|(_, text)| !text.is_empty());
+            told.map(|(key, text)| format!("{key} {text}")).collect::<Vec<_>>().join(", ")
+        }),
+    }
+}
+
+/// What was before and is after, where nothing else is told.
+fn change_in_words(fields: &Map<String, Value>) -> Option<String> {
+    let side = |key| match in_words(fields.get(key)?) {
+        text if text.is_empty() => Some("nothing".to_owned()),
+        text => Some(text),
+    };
+    let (before, after) = (side("before")?, side("after")?);
+    (fields.len() == 2).then(|| format!("{before} -> {after}"))
+}
+
+fn first_few(texts: impl Iterator<Item = String>, count: usize, separator: &str) -> String {
+    let told = texts.take(TOLD).collect::<Vec<_>>().join(separator);
+    match count.saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
+fn clipped(text: &str, room: usize) -> String {
+    match text.char_indices().nth(room) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(room - 3).chain("...".chars()).collect(),
+    }
+}
+
+/// Writes whether the trail is whole, or where it was altered first.
+///
+/// # Errors
+/// What `out` answers.
+pub(in crate::cli) fn verification(
+    verification: &AuditVerification,
+    out: &mut dyn Write,
+    paint: Paint,
+) -> io::Result<()> {
+    let AuditVerification { rows, first, last, pruned, broken, .. } = verification;
+    if let Some(broken) = broken {
+        let sentence = format!("The audit trail was altered at {broken}");
+        return writeln!(out, "{}", paint.paint(Style::Error, &sentence));
+    }
+    let pruned = if *pruned == 0 { String::new() } else { format!(" ({pruned} were pruned)") };
+    let rows = match (rows, first, last) {
+        (1, Some(first), _) => format!("1 row, {first}"),
+        (rows, Some(first), Some(last)) => format!("{rows} rows, {first} to {last}"),
+        _ => format!("no rows{pruned}"),
+    };
+    writeln!(out, "The audit trail is {}: {rows}", paint.paint(Style::Good, "whole"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! The audit trail: what was asked for, by whom, and what came of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::Owner;
+use crate::{
+    api::{AuditTrail, AuditVerification, ErrorCode, Problem},
+    daemon::explain::explain_store,
+    policy::{
+        Author, Policy,
+        change::{Change, Tally},
+        difference::{Differences, differences},
+    },
+    store::audit::{Appended, AuditResult, Filter, PRUNE_BATCH, Record},
+};
+
+/// So many differing entries of a change are kept word by word; all of them are in the store's revisions.
+const KEPT_DIFFERENCES: usize = 500;
+/// So many refusals of somebody who is not root are recorded one by one in [`WINDOW`]; the rest are counted, or
+/// whoever may open the socket could push everything else out of the trail.
+const REFUSALS: u32 = 60;
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// Something that somebody asks for.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Deed {
+    /// One word, mostly the command.
+    pub(in crate::daemon) action: &'static str,
+    /// Services, groups and interfaces that it is about.
+    pub(in crate::daemon) subjects: BTreeSet<String>,
+    /// The command with what it is about.
+    pub(in crate::daemon) what: String,
+    /// Who asks.
+    pub(in crate::daemon) author: Arc<Author>,
+}
+
+impl Deed {
+    /// A command about a service, group or interface.
+    pub(in crate::daemon) fn about(action: &'static str, name: &str, author: &Arc<Author>) -> Self {
+        let subjects = BTreeSet::from([name.to_owned()]);
+        let what = format!("{action} {name}");
+        Self { action, subjects, what, author: Arc::clone(author) }
+    }
+
+    /// A command about everything.
+    pub(in crate::daemon) fn of_everything(
+        action: &'static str,
+        what: String,
+        author: &Arc<Author>,
+    ) -> Self {
+        Self { action, subjects: BTreeSet::new(), what, author: Arc::clone(author) }
+    }
+
+    /// A change of the policy.
+    pub(super) fn of(change: &Change, what: String, author: &Arc<Author>) -> Self {
+        let subjects = change.name().map(ToString::to_string).into_iter().collect();
+        Self { action: change.verb(), subjects, what, author: Arc::clone(author) }
+    }
+
+    /// What the trail says of it where it is done.
+    pub(super) fn done(&self, from: u64, to: u64, details: Value) -> Record {
+        Record {
+            time: Timestamp::now(),
+            author: self.author.as_ref().clone(),
+            action: self.action.to_owned(),
+            subjects: self.subjects.clone(),
+            from_revision: from,
+            to_revision: to,
+            result: AuditResult::Done,
+            message: None,
+            details,
+        }
+    }
+
+    /// The same for a change of the policy, with what it was before and after.
+    pub(super) fn changed(&self, before: &Policy, after: &Policy, tally: Tally) -> Record {
+        let differences = differences(before, after, KEPT_DIFFERENCES, tally.changed());
+        let mut record = self.done(before.revision, after.revision, json!(differences));
+        record.subjects.extend(subjects(&differences));
+        record.message = self.remark();
+        record
+    }
+
+    /// What the action and its subjects leave open.
+    fn remark(&self) -> Option<String> {
+        let said = self.subjects.iter().fold(self.action.to_owned(), |said, name| said + " " + name);
+        (said != self.what).then(|| self.what.clone())
+    }
+}
+
+/// What a change of the whole policy is about.
+fn subjects(differences: &Differences) -> impl Iterator<Item = String> {
+    use crate::policy::difference::Difference::{Entry, Group, Service};
+    differences.items.iter().map(|difference| match difference {
+        Service { name, .. } | Group { name, .. } | Entry { list: name, .. } => name.to_string(),
+    })
+}
+
+/// How many refusals of somebody were recorded, and how many not.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    since: Instant,
+    recorded: u32,
+    more: u32,
+    last: Deed,
+}
+
+/// By user id.
+pub(super) type AllRefusals = BTreeMap<u32, Refusals>;
+
+impl Owner {
+    /// Tells the log of what the trail has.
+    pub(super) fn log_done(deed: &Deed, record: &Record, appended: Appended) {
+        info!(
+            audit = appended.id,
+            hash = %appended.hash,
+            from = record.from_revision,
+            to = record.to_revision,
+            by = deed.author.name,
+            uid = deed.author.uid,
+            result = "done",
+            "{}",
+            deed.what
+        );
+    }
+
+    /// Does what is asked for; where it is refused or fails, the trail says so.
+    pub(super) fn on_record<T>(
+        &mut self,
+        deed: &Deed,
+        dry_run: bool,
+        work: impl FnOnce(&mut Self) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let done = work(self);
+        if let (Err(problem), false) = (&done, dry_run) {
+            self.note_refusal(deed, problem);
+        }
+        done
+    }
+
+    /// Records that something was refused or failed.
+    pub(in crate::daemon) fn note_refusal(&mut self, deed: &Deed, problem: &Problem) {
+        if deed.author.uid != 0 && !self.may_record_refusal(deed) {
+            return;
+        }
+        let failed = matches!(problem.code, ErrorCode::Failed | ErrorCode::Timeout);
+        let result = if failed { AuditResult::Failed } else { AuditResult::Refused };
+        let details = if problem.details.is_empty() {
+            Value::Null
+        } else {
+            json!({ "problems": problem.details.iter().take(KEPT_DIFFERENCES).collect::<Vec<_>>() })
+        };
+        self.record_alone(deed, result, problem.message.clone(), details);
+    }
+
+    fn record_alone(&mut self, deed: &Deed, result: AuditResult, message: String, details: Value) {
+        let revision = self.policy.revision;
+        let record = Record {
+            result,
+            message: Some(message.clone()),
+            ..deed.done(revision, revision, details)
+        };
+        let written = self.store.draft().and_then(|draft| {
+            let appended = draft.audit(&record)?;
+            draft.commit().map(|()| appended)
+        });
+        self.untidy += 1;
+        let (by, uid) = (deed.author.name.as_str(), deed.author.uid);
+        match written {
+            Ok(Appended { id, hash }) => {
+                let result = if result == AuditResult::Failed { "failed" } else { "refused" };
+                info!(audit = id, %hash, from = revision, to = revision, by, uid, result, "{}: {message}", deed.what);
+            }
+            Err(error) => {
+                warn!(by, uid, "{}: {message}; it could not be recorded: {error}", deed.what);
+            }
+        }
+    }
+
+    fn may_record_refusal(&mut self, deed: &Deed) -> bool {
+        let refusals = self.refusals.entry(deed.author.uid).or_insert_with(|| Refusals {
+            since: Instant::now(),
+            recorded: 0,
+            more: 0,
+            last: deed.clone(),
+        });
+        if refusals.recorded < REFUSALS {
+            refusals.recorded += 1;
+            return true;
+        }
+        refusals.more += 1;
+        refusals.last = deed.clone();
+        false
+    }
+
+    /// Records how many refusals were not recorded one by one.
+    pub(super) fn sum_up_refusals(&mut self) {
+        let over = self.refusals.extract_if(.., |_, refusals| refusals.since.elapsed() >= WINDOW);
+        for (_, Refusals { more, last, .. }) in over.collect::<Vec<_>>() {
+            if more > 0 {
+                let message = format!("{more} more within a minute were refused, this one the last");
+                self.record_alone(&last, AuditResult::Refused, message, Value::Null);
+            }
+        }
+    }
+
+    /// Takes off some of what is no longer kept; `true` where there may be more.
+    pub(super) fn prune_audit(&mut self) -> bool {
+        let keep = self.keep.audit;
+        let age = SignedDuration::from_hours(24 * i64::from(keep.days));
+        let older_than = Timestamp::now().checked_sub(age).ok();
+        match self.store.prune_audit(keep.count, older_than) {
+            Ok(pruned) => pruned == PRUNE_BATCH,
+            Err(error) => {
+                warn!("{error}");
+                false
+            }
+        }
+    }
+
+    pub(super) fn audit(&self, filter: &Filter) -> Result<AuditTrail, Problem> {
+        let rows = self.store.audit(filter).map_err(|error| explain_store(&error))?;
+        Ok(AuditTrail { rows: rows.into_iter().map(Into::into).collect() })
+    }
+
+    pub(super) fn verify_audit(&self) -> Result<AuditVerification, Problem> {
+        let found = self.store.verify_audit().map_err(|error| explain_store(&error))?;
+        Ok(found.into())
+    }
+}
