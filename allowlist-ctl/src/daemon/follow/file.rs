@@ -158,7 +158,14 @@ pub(super) fn take(path: &Path, trusted: bool, options: &Options) -> Result<Take
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, os::unix::net::UnixListener};
+    use std::{
+        fs::File,
+        io::Write as _,
+        os::unix::net::UnixListener,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+        time::Instant,
+    };
 
     use nix::{sys::stat::Mode, unistd::mkfifo};
 
@@ -232,6 +239,41 @@ mod tests {
         assert!(matches!(take(&path, true, &options), Ok(Taken::Held)));
         drop(writer);
         assert!(matches!(take(&path, false, &options), Ok(Taken::Whole(..))));
+    }
+
+    #[test]
+    fn a_file_that_is_written_while_it_is_read_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list");
+        fs::write(&path, vec![b'x'; 32 << 20]).unwrap();
+        for leases in [true, false] {
+            let options = Options { leases, ..Options::default() };
+            let done = AtomicBool::new(false);
+            let write = || {
+                while !done.load(Ordering::Relaxed) {
+                    let file = OpenOptions::new().write(true).open(&path).unwrap();
+                    (&file).write_all(b"y").unwrap();
+                    drop(file);
+                    thread::yield_now();
+                }
+            };
+            let read = || {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_secs(20) {
+                    if matches!(take(&path, true, &options).unwrap(), Taken::Changed) {
+                        return true;
+                    }
+                }
+                false
+            };
+            let found = thread::scope(|scope| {
+                scope.spawn(write);
+                let found = read();
+                done.store(true, Ordering::Relaxed);
+                found
+            });
+            assert!(found, "leases: {leases}");
+        }
     }
 
     #[test]

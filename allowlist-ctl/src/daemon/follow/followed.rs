@@ -71,10 +71,6 @@ pub(super) struct Followed {
 impl Pending {
     /// When to judge it after a sign of change just now.
     fn after_sign(&self, now: Instant, options: &Options) -> Instant {
-        if self.seen.file.is_err() {
-            // No hurry: until then the file may be back, as when an editor replaces it.
-            return now + options.settle;
-        }
         let tried = self.tried.map_or(now, |tried| tried + options.debounce);
         (now + options.debounce).min((self.first + options.latest).max(tried))
     }
@@ -173,7 +169,7 @@ impl Followed {
         let content = match taken {
             Ok(Taken::Whole(stamp, content)) => {
                 let mut seen = self.pending.take()?.seen;
-                // Where it has changed just now the next change may look the same: judge it once more.
+                // Where it has changed just now, the next change may look the same: judge it once more.
                 let sure = stamp.is_older_than(COARSE);
                 seen.file = Ok(stamp);
                 self.judged = sure.then_some(seen);
@@ -191,6 +187,7 @@ impl Followed {
                 }
                 Err(error)
             }
+            // No hurry: until then the file may be back, as when an editor replaces it.
             Err(_) if !new && now < settled => {
                 pending.put_off(settled);
                 return None;
