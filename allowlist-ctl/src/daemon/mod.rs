@@ -14,6 +14,8 @@ mod document;
 mod drops;
 mod entries;
 mod explain;
+#[cfg_attr(not(test), expect(dead_code, reason = "groups do not follow files yet"))]
+mod follow;
 mod interfaces;
 mod listing;
 mod logging;
