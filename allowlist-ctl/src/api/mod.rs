@@ -7,6 +7,8 @@
 //! | `PUT /v1/services/{name}` | makes or changes a service: [`ServiceSettings`] |
 //! | `DELETE /v1/services/{name}` | removes a service |
 //! | `PUT /v1/services/{name}/mode` | switches a service: [`ModeSetting`] |
+//! | `GET /v1/audit?name=NAME&since=TIME&limit=N` | [`AuditTrail`], the latest rows in their order |
+//! | `GET /v1/audit/verify` | [`AuditVerification`] |
 //! | `GET /v1/drops?limit=N` | [`Drops`], the latest first |
 //! | `GET /v1/drops/follow` | server-sent events: `drop` with a [`DroppedPacket`], `lost` with a [`LostEvents`] |
 //! | `POST /v1/lists/{name}/add` | adds entries: [`EntrySpecs`] |

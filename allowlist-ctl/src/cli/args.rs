@@ -238,7 +238,7 @@ pub(super) struct ChangeArgs {
 impl From<ChangeArgs> for ChangeOptions {
     fn from(args: ChangeArgs) -> Self {
         let ChangeArgs { yes, force, dry_run, if_revision } = args;
-        Self { yes, force, dry_run, confirm: None, if_revision }
+        Self { yes, force, dry_run, confirm: None, session: None, if_revision }
     }
 }
 

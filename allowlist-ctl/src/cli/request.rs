@@ -101,13 +101,14 @@ impl Request {
 
     /// Path and query; of the query only what says something.
     pub(super) fn target(&self) -> String {
-        let ChangeOptions { yes, force, dry_run, confirm, if_revision } = self.options;
+        let ChangeOptions { yes, force, dry_run, confirm, session, if_revision } = self.options;
         let flags = [("yes", yes), ("force", force), ("dry_run", dry_run)];
         let flags =
             flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| format!("{name}=true"));
         let revision = if_revision.map(|revision| format!("if_revision={revision}"));
         let confirm = confirm.map(|seconds| format!("confirm={seconds}"));
-        let query: Vec<String> = flags.chain(confirm).chain(revision).collect();
+        let session = session.map(|session| format!("session={}", escape(&session.to_string())));
+        let query: Vec<String> = flags.chain(confirm).chain(session).chain(revision).collect();
         if query.is_empty() {
             self.path.clone()
         } else {
@@ -278,17 +279,22 @@ fn address(text: &str) -> Result<Prefix, InvalidPrefix> {
 
 fn interface_path(name: &str, wrong: &mut Wrong) -> String {
     wrong.take(check_interface(name));
-    let mut path = "/v1/interfaces/".to_owned();
-    for byte in name.bytes() {
+    format!("/v1/interfaces/{}", escape(name))
+}
+
+/// A text as a part of a path or query.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
         // RFC 3986, section 2.3: unreserved characters stand for themselves.
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(byte.into());
+            escaped.push(byte.into());
         } else {
             // Writing to a string does not fail.
-            let _: std::fmt::Result = write!(path, "%{byte:02X}");
+            let _: std::fmt::Result = write!(escaped, "%{byte:02X}");
         }
     }
-    path
+    escaped
 }
 
 /// Whether the kernel would take it for the name of an interface (`dev_valid_name` of Linux).

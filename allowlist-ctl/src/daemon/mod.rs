@@ -14,13 +14,13 @@ mod document;
 mod drops;
 mod entries;
 mod explain;
-#[cfg_attr(not(test), expect(dead_code, reason = "groups do not follow files yet"))]
 mod follow;
 mod interfaces;
 mod listing;
 mod logging;
 mod owner;
 mod ports;
+mod reading;
 mod routes;
 mod shared;
 mod socket;

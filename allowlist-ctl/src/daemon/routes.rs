@@ -1,33 +1,32 @@
-//! The routes of the HTTP interface.
+//! The routes that change something, and the table of all.
+//!
+//! Whatever is asked of a change route is either done or in the audit trail as refused: [`Office::make`].
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Path, Request, State},
     http::header,
-    response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use serde::Deserialize;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
     access::Access,
-    answer::{Answer, body, options, query, read_json},
+    answer::{Answer, body, options, read_json},
     caller::Caller,
     config::check_interface_name,
     document::{check_path, plan},
-    entries, listing,
-    owner::Desk,
+    entries,
+    owner::{Deed, Desk},
+    reading,
     shared::Shared,
-    status,
 };
 use crate::{
     api::{
-        AttachSettings, Changed, EntrySpecs, ErrorCode, GroupSettings, MAX_BODY, MAX_LIST_BODY,
-        ModeSetting, Problem, Revisions, Rollback, ServiceSettings, Shutdown,
+        AttachSettings, ChangeOptions, Changed, EntrySpecs, ErrorCode, GroupSettings, MAX_BODY,
+        MAX_LIST_BODY, ModeSetting, Problem, Rollback, ServiceSettings, Shutdown,
     },
     policy::{
         Name,
@@ -38,33 +37,35 @@ use crate::{
 
 /// What handlers work with.
 #[derive(Clone)]
-struct Office {
-    desk: Desk,
-    shared: Arc<Shared>,
-    access: Arc<Access>,
+pub(super) struct Office {
+    pub(super) desk: Desk,
+    pub(super) shared: Arc<Shared>,
+    pub(super) access: Arc<Access>,
     /// Large lists are read one at a time, so that memory is bounded.
     large: Arc<Semaphore>,
 }
 
-type Answered<T> = Result<Answer<T>, Problem>;
+pub(super) type Answered<T> = Result<Answer<T>, Problem>;
 
 /// The routes of `/v1/`.
 pub(super) fn router(desk: Desk, shared: Arc<Shared>, access: Arc<Access>) -> Router {
     Router::new()
-        .route("/v1/status", get(show_status))
-        .route("/v1/lists", get(list_all))
-        .route("/v1/lists/{name}", get(list_one).put(replace))
+        .route("/v1/status", get(reading::status))
+        .route("/v1/lists", get(reading::list_all))
+        .route("/v1/lists/{name}", get(reading::list_one).put(replace))
         .route("/v1/lists/{name}/add", post(add))
         .route("/v1/lists/{name}/remove", post(remove))
         .route("/v1/services/{name}", put(protect).delete(unprotect))
         .route("/v1/services/{name}/mode", put(set_mode))
         .route("/v1/groups/{name}", put(set_group).delete(remove_group))
-        .route("/v1/policy", get(export).put(apply))
-        .route("/v1/revisions", get(revisions))
+        .route("/v1/policy", get(reading::export).put(apply))
+        .route("/v1/revisions", get(reading::revisions))
         .route("/v1/confirm", post(confirm))
         .route("/v1/rollback", post(roll_back))
-        .route("/v1/drops", get(show_drops))
-        .route("/v1/drops/follow", get(follow_drops))
+        .route("/v1/audit", get(reading::audit))
+        .route("/v1/audit/verify", get(reading::verify_audit))
+        .route("/v1/drops", get(reading::drops))
+        .route("/v1/drops/follow", get(reading::follow_drops))
         .route("/v1/interfaces/{name}", put(attach).delete(detach))
         .route("/v1/shutdown", post(shutdown))
         .fallback(no_route)
@@ -85,33 +86,16 @@ async fn no_method(request: Request) -> Problem {
 ///
 /// # Errors
 /// Never, but for a mistake in this program.
-fn caller(request: &Request) -> Result<Caller, Problem> {
+pub(super) fn caller(request: &Request) -> Result<Caller, Problem> {
     let caller = request.extensions().get::<Caller>().cloned();
     caller.ok_or_else(|| Problem::new(ErrorCode::Failed, "the caller is not known"))
 }
 
-impl Office {
-    /// Checks that whoever sent a request may read.
-    fn viewer(&self, request: &Request) -> Result<(), Problem> {
-        self.access.require_viewer(&caller(request)?)
-    }
-
-    /// Who sent a request, who may do everything.
-    fn admin(&self, request: &Request) -> Result<Caller, Problem> {
-        let caller = caller(request)?;
-        self.access.require_admin(&caller)?;
-        Ok(caller)
-    }
-
-    /// Who sent a request, who may change the entries of a list.
-    fn editor(&self, request: &Request, list: &Name) -> Result<Caller, Problem> {
-        let caller = caller(request)?;
-        self.access.require_editor(&caller, list)?;
-        Ok(caller)
-    }
-}
-
-fn name(text: &str) -> Result<Name, Problem> {
+/// A name of a path.
+///
+/// # Errors
+/// [`ErrorCode::Invalid`]
+pub(super) fn name(text: &str) -> Result<Name, Problem> {
     text.parse().map_err(|error| Problem::new(ErrorCode::Invalid, error))
 }
 
@@ -120,69 +104,126 @@ fn interface_name(text: String) -> Result<String, Problem> {
     Ok(text)
 }
 
-async fn show_status(
-    State(office): State<Office>,
-    request: Request,
-) -> Answered<crate::api::Status> {
-    office.viewer(&request)?;
-    status::status(&office.shared).map(Answer)
-}
-
-fn json(body: Body) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-async fn list_all(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
-    office.viewer(&request)?;
-    let policy = office.shared.policy();
-    let names = policy.services.keys().chain(policy.groups.keys()).cloned().collect();
-    Ok(json(listing::listing(&policy, names, &office.shared.hits())))
-}
-
-async fn list_one(
-    State(office): State<Office>,
-    Path(list): Path<String>,
-    request: Request,
-) -> Result<Response, Problem> {
-    office.viewer(&request)?;
-    let list = name(&list)?;
-    let policy = office.shared.policy();
-    if policy.entries(&list).is_none() {
-        let message = format!("there is no service or group '{list}'");
-        return Err(Problem::new(ErrorCode::NotFound, message)
-            .hint("`allowlist-ctl status` shows those there are"));
-    }
-    Ok(json(listing::listing(&policy, vec![list], &office.shared.hits())))
-}
-
-async fn export(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
-    office.viewer(&request)?;
-    Ok(json(listing::document(&office.shared.policy())))
-}
-
-/// Hands a change in, once its body is read.
-async fn make(
-    office: &Office,
-    caller: Caller,
-    request: Request,
+/// What a change is about, before its body is read.
+struct Ask<'a> {
+    action: &'static str,
+    /// The service, group or interface as it was written.
+    subject: Option<&'a str>,
+    /// The list whose editors may do it; else it is for admins.
+    editors: Option<&'a Name>,
+    /// Largest body, in bytes.
     limit: usize,
-    read: impl FnOnce(&[u8]) -> Result<Change, Problem> + Send + 'static,
-) -> Answered<Changed> {
-    let options = options(request.uri())?;
-    let body = body(request, limit).await?;
-    // Lists may be long, and reading them must not hold up other requests.
-    let change = spawn_blocking(move || read(&body))
-        .await
-        .map_err(|error| Problem::new(ErrorCode::Failed, error))??;
-    office.desk.change(change, options, caller).await.map(Answer)
 }
 
-async fn apply(State(office): State<Office>, request: Request) -> Answered<Changed> {
-    let caller = office.admin(&request)?;
-    let closed = |error| Problem::new(ErrorCode::Failed, error);
-    let _turn = office.large.acquire().await.map_err(closed)?;
-    make(&office, caller, request, MAX_LIST_BODY, |body| Ok(Change::Apply(plan(read_json(body)?)?)))
-        .await
+impl<'a> Ask<'a> {
+    const fn admin(action: &'static str, subject: &'a str) -> Self {
+        Self { action, subject: Some(subject), editors: None, limit: MAX_BODY }
+    }
+
+    const fn editor(action: &'static str, list: &'a Name, subject: &'a str) -> Self {
+        Self { action, subject: Some(subject), editors: Some(list), limit: MAX_BODY }
+    }
+}
+
+impl Office {
+    /// Reads a request for a change; what is wrong with it is in the audit trail, too.
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: &Ask<'_>,
+        request: Request,
+        read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, ChangeOptions, Caller), Problem> {
+        let caller = caller(&request)?;
+        let what = match ask.subject {
+            Some(subject) => format!("{} {subject}", ask.action),
+            None => ask.action.to_owned(),
+        };
+        match self.read_unrecorded(ask, request, read, &caller).await {
+            Ok((body, options)) => Ok((body, options, caller)),
+            Err(problem) => {
+                let author = caller.author();
+                let subjects: BTreeSet<String> =
+                    ask.subject.map(ToOwned::to_owned).into_iter().collect();
+                let deed = Deed { action: ask.action, subjects, what, author };
+                Err(self.desk.refused(deed, problem).await)
+            }
+        }
+    }
+
+    async fn read_unrecorded<T: Send + 'static>(
+        &self,
+        ask: &Ask<'_>,
+        request: Request,
+        read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+        caller: &Caller,
+    ) -> Result<(T, ChangeOptions), Problem> {
+        match ask.editors {
+            Some(list) => self.access.require_editor(caller, list)?,
+            None => self.access.require_admin(caller)?,
+        }
+        let options = options(request.uri())?;
+        let body = body(request, ask.limit).await?;
+        // Lists may be long, and reading them must not hold up other requests.
+        let read = spawn_blocking(move || read(&body)).await;
+        Ok((read.map_err(|error| Problem::new(ErrorCode::Failed, error))??, options))
+    }
+
+    /// Makes a change.
+    async fn make(
+        &self,
+        ask: Ask<'_>,
+        request: Request,
+        read: impl FnOnce(&[u8]) -> Result<Change, Problem> + Send + 'static,
+    ) -> Answered<Changed> {
+        let (change, options, caller) = self.read(&ask, request, read).await?;
+        self.desk.change(change, options, caller).await.map(Answer)
+    }
+}
+
+async fn protect(
+    State(office): State<Office>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&service)?;
+    let read = move |body: &[u8]| {
+        let settings: ServiceSettings = read_json(body)?;
+        let interfaces = settings.interfaces.map(|names| names.into_iter().map(interface_name));
+        let settings = Settings {
+            ports: settings.ports.into_iter().collect(),
+            interfaces: interfaces.map(Iterator::collect).transpose()?,
+            addresses: settings.addresses.map(|prefixes| prefixes.into_iter().collect()),
+            includes: settings.include.map(|names| names.into_iter().collect()),
+            mode: settings.mode,
+            action: settings.action,
+            when_empty: settings.when_empty,
+        };
+        Ok(Change::Protect { name, settings })
+    };
+    office.make(Ask::admin("protect", &service), request, read).await
+}
+
+async fn set_mode(
+    State(office): State<Office>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&service)?;
+    let read = move |body: &[u8]| {
+        let ModeSetting { mode } = read_json(body)?;
+        Ok(Change::SetMode { name, mode })
+    };
+    office.make(Ask::admin("mode", &service), request, read).await
+}
+
+async fn unprotect(
+    State(office): State<Office>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&service)?;
+    let read = move |_: &[u8]| Ok(Change::Unprotect { name });
+    office.make(Ask::admin("unprotect", &service), request, read).await
 }
 
 async fn set_group(
@@ -190,16 +231,16 @@ async fn set_group(
     Path(group): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let (name, caller) = (name(&group)?, office.admin(&request)?);
-    make(&office, caller, request, MAX_BODY, move |body| {
+    let name = name(&group)?;
+    let read = move |body: &[u8]| {
         let settings: GroupSettings = read_json(body)?;
         let follow = settings.follow.map(|path| (!path.as_os_str().is_empty()).then_some(path));
         if let Some(Some(path)) = &follow {
             check_path(path).map_err(|error| Problem::new(ErrorCode::Invalid, error))?;
         }
         Ok(Change::SetGroup { name, follow })
-    })
-    .await
+    };
+    office.make(Ask::admin("group", &group), request, read).await
 }
 
 async fn remove_group(
@@ -207,13 +248,73 @@ async fn remove_group(
     Path(group): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let (name, caller) = (name(&group)?, office.admin(&request)?);
-    make(&office, caller, request, MAX_BODY, move |_| Ok(Change::RemoveGroup { name })).await
+    let name = name(&group)?;
+    let read = move |_: &[u8]| Ok(Change::RemoveGroup { name });
+    office.make(Ask::admin("ungroup", &group), request, read).await
 }
 
-async fn revisions(State(office): State<Office>, request: Request) -> Answered<Revisions> {
-    office.viewer(&request)?;
-    office.desk.revisions().await.map(Answer)
+async fn add(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&list)?;
+    let editors = name.clone();
+    let read =
+        move |body: &[u8]| Ok(Change::Add { name, entries: entries::lasting(specified(body)?)? });
+    office.make(Ask::editor("add", &editors, &list), request, read).await
+}
+
+async fn remove(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&list)?;
+    let editors = name.clone();
+    let read = move |body: &[u8]| {
+        let specs: EntrySpecs = read_json(body)?;
+        Ok(Change::Remove { name, keys: entries::keys(&specs.entries)? })
+    };
+    office.make(Ask::editor("remove", &editors, &list), request, read).await
+}
+
+async fn replace(
+    State(office): State<Office>,
+    Path(list): Path<String>,
+    request: Request,
+) -> Answered<Changed> {
+    let name = name(&list)?;
+    let editors = name.clone();
+    let is_text = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.trim_start().starts_with("text/plain"));
+    let read = move |body: &[u8]| {
+        let entries = if is_text { entries::from_text(body)? } else { specified(body)? };
+        Ok(Change::Replace { name, entries })
+    };
+    let ask = Ask { limit: MAX_LIST_BODY, ..Ask::editor("replace", &editors, &list) };
+    let _turn = office.turn().await?;
+    office.make(ask, request, read).await
+}
+
+async fn apply(State(office): State<Office>, request: Request) -> Answered<Changed> {
+    let ask = Ask { action: "apply", subject: None, editors: None, limit: MAX_LIST_BODY };
+    let _turn = office.turn().await?;
+    office.make(ask, request, |body| Ok(Change::Apply(plan(read_json(body)?)?))).await
+}
+
+impl Office {
+    /// Waits for the turn to read a large body.
+    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        self.large.acquire().await.map_err(|error| Problem::new(ErrorCode::Failed, error))
+    }
+}
+
+fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {
+    entries::new_entries(&read_json::<EntrySpecs>(body)?.entries)
 }
 
 async fn confirm(State(office): State<Office>, request: Request) -> Answered<Changed> {
@@ -227,131 +328,15 @@ async fn roll_back(State(office): State<Office>, request: Request) -> Answered<C
     office.desk.roll_back(to, options, caller, Arc::clone(&office.access)).await.map(Answer)
 }
 
-async fn protect(
-    State(office): State<Office>,
-    Path(service): Path<String>,
-    request: Request,
-) -> Answered<Changed> {
-    let (name, caller) = (name(&service)?, office.admin(&request)?);
-    make(&office, caller, request, MAX_BODY, move |body| {
-        let settings: ServiceSettings = read_json(body)?;
-        let interfaces = settings.interfaces.map(|names| names.into_iter().map(interface_name));
-        let settings = Settings {
-            ports: settings.ports.into_iter().collect(),
-            interfaces: interfaces.map(Iterator::collect).transpose()?,
-            addresses: settings.addresses.map(|prefixes| prefixes.into_iter().collect()),
-            includes: settings.include.map(|names| names.into_iter().collect()),
-            mode: settings.mode,
-            action: settings.action,
-            when_empty: settings.when_empty,
-        };
-        Ok(Change::Protect { name, settings })
-    })
-    .await
-}
-
-async fn set_mode(
-    State(office): State<Office>,
-    Path(service): Path<String>,
-    request: Request,
-) -> Answered<Changed> {
-    let (name, caller) = (name(&service)?, office.admin(&request)?);
-    make(&office, caller, request, MAX_BODY, move |body| {
-        let ModeSetting { mode } = read_json(body)?;
-        Ok(Change::SetMode { name, mode })
-    })
-    .await
-}
-
-/// The query of a request for drops.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DropsQuery {
-    limit: Option<usize>,
-}
-
-async fn show_drops(State(office): State<Office>, request: Request) -> Answered<crate::api::Drops> {
-    office.viewer(&request)?;
-    let query: DropsQuery = query(request.uri())?;
-    Ok(Answer(office.shared.drops.recent(query.limit.unwrap_or(usize::MAX))))
-}
-
-async fn follow_drops(State(office): State<Office>, request: Request) -> Result<Response, Problem> {
-    office.viewer(&request)?;
-    let stream = office.shared.drops.follow();
-    Ok(([(header::CONTENT_TYPE, "text/event-stream")], stream).into_response())
-}
-
-async fn unprotect(
-    State(office): State<Office>,
-    Path(service): Path<String>,
-    request: Request,
-) -> Answered<Changed> {
-    let (name, caller) = (name(&service)?, office.admin(&request)?);
-    make(&office, caller, request, MAX_BODY, move |_| Ok(Change::Unprotect { name })).await
-}
-
-async fn add(
-    State(office): State<Office>,
-    Path(list): Path<String>,
-    request: Request,
-) -> Answered<Changed> {
-    let name = name(&list)?;
-    let caller = office.editor(&request, &name)?;
-    make(&office, caller, request, MAX_BODY, move |body| {
-        Ok(Change::Add { name, entries: entries::lasting(specified(body)?)? })
-    })
-    .await
-}
-
-async fn remove(
-    State(office): State<Office>,
-    Path(list): Path<String>,
-    request: Request,
-) -> Answered<Changed> {
-    let name = name(&list)?;
-    let caller = office.editor(&request, &name)?;
-    make(&office, caller, request, MAX_BODY, move |body| {
-        let specs: EntrySpecs = read_json(body)?;
-        Ok(Change::Remove { name, keys: entries::keys(&specs.entries)? })
-    })
-    .await
-}
-
-async fn replace(
-    State(office): State<Office>,
-    Path(list): Path<String>,
-    request: Request,
-) -> Answered<Changed> {
-    let name = name(&list)?;
-    let caller = office.editor(&request, &name)?;
-    let closed = |error| Problem::new(ErrorCode::Failed, error);
-    let _turn = office.large.acquire().await.map_err(closed)?;
-    let is_text = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().starts_with("text/plain"));
-    make(&office, caller, request, MAX_LIST_BODY, move |body| {
-        let entries = if is_text { entries::from_text(body)? } else { specified(body)? };
-        Ok(Change::Replace { name, entries })
-    })
-    .await
-}
-
-fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {
-    entries::new_entries(&read_json::<EntrySpecs>(body)?.entries)
-}
-
 async fn attach(
     State(office): State<Office>,
     Path(interface): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let caller = office.admin(&request)?;
+    let read = |body: &[u8]| read_json::<AttachSettings>(body);
+    let (settings, options, caller) =
+        office.read(&Ask::admin("attach", &interface), request, read).await?;
     let interface = interface_name(interface)?;
-    let options = options(request.uri())?;
-    let settings: AttachSettings = read_json(&body(request, MAX_BODY).await?)?;
     office.desk.attach(interface, settings.mode, options, caller).await.map(Answer)
 }
 
@@ -360,13 +345,13 @@ async fn detach(
     Path(interface): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let caller = office.admin(&request)?;
-    let options = options(request.uri())?;
+    let ((), options, caller) =
+        office.read(&Ask::admin("detach", &interface), request, |_| Ok(())).await?;
     office.desk.detach(interface_name(interface)?, options, caller).await.map(Answer)
 }
 
 async fn shutdown(State(office): State<Office>, request: Request) -> Answered<Shutdown> {
-    office.admin(&request)?;
+    office.access.require_admin(&caller(&request)?)?;
     let shutdown: Shutdown = read_json(&body(request, MAX_BODY).await?)?;
     office.desk.stop(shutdown.detach).await?;
     Ok(Answer(shutdown))

@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pending: RwLock<Option<PendingChange>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
+    /// What everybody may change of the way to a followed file.
+    writable: RwLock<BTreeMap<PathBuf, PathBuf>>,
     pub(super) drops: DropLog,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
@@ -38,6 +40,7 @@ impl Shared {
             hits: RwLock::default(),
             pending: RwLock::default(),
             followed: RwLock::default(),
+            writable: RwLock::default(),
             drops: DropLog::new(),
             counters,
             started_at: Timestamp::now(),
@@ -73,6 +76,32 @@ impl Shared {
     /// What is wrong with the files that groups follow.
     pub(super) fn followed(&self) -> BTreeMap<Name, (PathBuf, Problem)> {
         self.followed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What everybody may change of the ways to followed files.
+    pub(super) fn writable(&self) -> BTreeMap<PathBuf, PathBuf> {
+        self.writable.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_writable(&self, path: &Path, what: Option<PathBuf>) {
+        let mut writable = self.writable.write().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => writable.insert(path.to_owned(), what),
+            None => writable.remove(path),
+        };
+    }
+
+    /// Forgets what is said of files that are followed no more.
+    pub(super) fn keep_followed(&self, policy: &Policy) {
+        let follows = |group: &Name, path: &Path| {
+            policy.groups.get(group).is_some_and(|group| group.follow.as_deref() == Some(path))
+        };
+        let mut followed = self.followed.write().unwrap_or_else(PoisonError::into_inner);
+        followed.retain(|group, (path, _)| follows(group, path));
+        let mut writable = self.writable.write().unwrap_or_else(PoisonError::into_inner);
+        writable.retain(|path, _| {
+            policy.groups.values().any(|group| group.follow.as_ref() == Some(path))
+        });
     }
 
     pub(super) fn set_followed(&self, group: &Name, path: &Path, problem: Option<Problem>) {

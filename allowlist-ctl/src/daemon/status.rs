@@ -9,7 +9,10 @@ use allowlist_common::{
 
 use jiff::Timestamp;
 
-use super::{owner::pending, shared::Shared};
+use super::{
+    owner::{pending, told},
+    shared::Shared,
+};
 use crate::{
     api::{
         ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, Problem, ServiceState,
@@ -151,11 +154,15 @@ const fn aside_name(aside: Aside) -> &'static str {
 fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
     let mut warnings = Vec::new();
     for (group, (path, problem)) in shared.followed() {
-        let path = path.display();
-        let first =
-            problem.details.first().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let (path, problem) = (path.display(), told(&problem));
         warnings.push(format!(
-            "{group} keeps its entries and does not take those of {path}: {problem}{first}"
+            "{group} keeps its entries and does not take those of {path}: {problem}"
+        ));
+    }
+    for (path, writable) in shared.writable() {
+        let (path, writable) = (path.display(), writable.display());
+        warnings.push(format!(
+            "everybody on this host may change {writable}, and so what {path} admits"
         ));
     }
     for interface in interfaces {

@@ -33,7 +33,9 @@ impl Policy {
     #[must_use]
     pub fn service_of(&self, packet: &Packet<'_>) -> Option<(&Name, &Service)> {
         let services = self.services.iter().map(|(name, service)| (name, service.as_ref()));
-        services.into_iter().find(|(_, service)| service.mode != Mode::Off && service.receives(packet))
+        services
+            .into_iter()
+            .find(|(_, service)| service.mode != Mode::Off && service.receives(packet))
     }
 
     /// The service that drops a packet at a moment; `None` where it passes.
@@ -49,19 +51,22 @@ impl Policy {
     /// Whether some service has a port, of whatever protocol.
     #[must_use]
     pub fn has_port(&self, port: u16) -> bool {
-        self.services.values().any(|service| {
-            service.ports.iter().any(|ports| ports.range().contains(&port))
-        })
+        self.services
+            .values()
+            .any(|service| service.ports.iter().any(|ports| ports.range().contains(&port)))
     }
 
     /// Whether a packet that passes under this policy may be dropped under `next`; `false` only where none is.
     #[must_use]
     pub fn may_cut(&self, next: &Self) -> bool {
-        next.services.iter().filter(|(_, after)| after.mode == Mode::Enforce).any(|(name, after)| {
-            let Some(before) = self.services.get(name) else { return next.is_closed(after) };
-            let same = before.is_configured_as(after) && self.is_closed(before) == next.is_closed(after);
-            !same || !self.sources(before).only_widen_to(&next.sources(after))
-        })
+        next.services.iter().filter(|(_, after)| after.mode == Mode::Enforce).any(
+            |(name, after)| {
+                let Some(before) = self.services.get(name) else { return next.is_closed(after) };
+                let same = before.is_configured_as(after)
+                    && self.is_closed(before) == next.is_closed(after);
+                !same || !self.sources(before).only_widen_to(&next.sources(after))
+            },
+        )
     }
 }
 
@@ -162,8 +167,16 @@ mod tests {
         for (text, expected) in from_closed {
             assert_eq!(closed.may_cut(&make(&closed, &replace(text))), expected, "{text}");
         }
-        assert!(open.may_cut(&closed) && open.may_cut(&make(&open, &protect(Settings { when_empty, ..Settings::default() }))));
-        assert!(make(&closed, &monitor).may_cut(&closed) && !closed.may_cut(&make(&closed, &monitor)));
+        assert!(
+            open.may_cut(&closed)
+                && open.may_cut(&make(
+                    &open,
+                    &protect(Settings { when_empty, ..Settings::default() })
+                ))
+        );
+        assert!(
+            make(&closed, &monitor).may_cut(&closed) && !closed.may_cut(&make(&closed, &monitor))
+        );
         assert!(!Policy::default().may_cut(&open));
     }
 }

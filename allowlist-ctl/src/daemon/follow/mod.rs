@@ -46,6 +46,7 @@ use nix::{
 
 pub(super) use self::file::FollowError;
 use self::{
+    file::{Stamp, Taken},
     followed::{Followed, Sign},
     watch::{Event, Watches},
 };
@@ -107,6 +108,19 @@ pub(super) struct Follower {
     wanted: Arc<Wanted>,
     /// Wakes the thread; closed, it ends it.
     wake: PipeWriter,
+}
+
+/// What is in a file just now; `None` where somebody writes it, or it is not known whether it is whole.
+///
+/// # Errors
+/// [`FollowError`]
+pub(super) fn read_now(path: &Path) -> Result<Option<Vec<u8>>, FollowError> {
+    let options = Options::default();
+    let old = Stamp::of(path, options.limit)?.is_older_than(options.settle);
+    match file::take(path, old, &options)? {
+        Taken::Whole(_, content) => Ok(Some(content)),
+        _ => Ok(None),
+    }
 }
 
 impl Follower {

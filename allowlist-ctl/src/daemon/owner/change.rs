@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
-use super::{Owner, now, trail::Deed};
+use super::{Owner, followed, now, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
     daemon::explain::{explain_refusal, explain_store, explain_sync, in_words},
@@ -57,7 +57,12 @@ impl Owner {
             self.commit(&outcome, deed, |draft| draft.pending(pending.as_ref()))?;
             self.set_pending(pending);
         }
-        Ok(self.report(change, &before, outcome, done))
+        let mut report = self.report(change, &before, outcome, done);
+        if let (Change::SetGroup { name, .. }, false) = (change, options.dry_run) {
+            report.warnings.extend(self.read_followed(name));
+            report.revision = self.policy.revision;
+        }
+        Ok(report)
     }
 
     /// While a change waits to be confirmed, no other one is made.
@@ -105,9 +110,8 @@ impl Owner {
             Stamp { time: now(), author: Arc::clone(&deed.author), what: deed.what.clone() };
         let draft = self.store.draft().map_err(|error| explain_store(&error))?;
         let written = draft.policy(before, next, &stamp).and_then(|()| also(&draft));
-        let appended = written
-            .and_then(|()| draft.audit(&record))
-            .map_err(|error| explain_store(&error))?;
+        let appended =
+            written.and_then(|()| draft.audit(&record)).map_err(|error| explain_store(&error))?;
         self.untidy += 1;
         if let Err(error) = self.kernel.apply(next) {
             self.is_unsettled = true;
@@ -120,10 +124,13 @@ impl Owner {
             }
             return Err(explain_store(&failed));
         }
-        self.policy = next.clone();
+        let before = std::mem::replace(&mut self.policy, next.clone());
         self.kernel.forget_hits(&outcome.restored);
         self.shared.set_hits(self.kernel.hits());
         self.shared.set_policy(next.clone());
+        if followed::paths(&before) != followed::paths(next) {
+            self.follow_files();
+        }
         Self::log_done(deed, &record, appended);
         Ok(())
     }

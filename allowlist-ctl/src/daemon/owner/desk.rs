@@ -1,18 +1,16 @@
 //! Where tasks for the owner are handed in.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, mpsc},
-};
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use super::{Owner, Task};
+use super::{Deed, Owner, Task};
 use crate::{
-    api::{ChangeOptions, Changed, ErrorCode, Problem, Revisions},
-    daemon::{access::Access, caller::Caller},
+    api::{AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem, Revisions},
+    daemon::{access::Access, caller::Caller, follow::News},
     kernel::XdpMode,
     policy::change::Change,
+    store::audit::Filter,
 };
 
 /// Where tasks for the owner are handed in.
@@ -100,9 +98,31 @@ impl Desk {
         self.ask(move |owner| owner.stop(detach)).await
     }
 
-    /// Takes the entries of a followed file; nobody waits for it.
-    pub(in crate::daemon) fn take_file(&self, path: PathBuf, content: Vec<u8>) {
-        let task: Task = Box::new(move |owner| owner.take_file(&path, &content));
+    /// Records that something was refused before the owner heard of it.
+    pub(in crate::daemon) async fn refused(&self, deed: Deed, problem: Problem) -> Problem {
+        let noted = problem.clone();
+        let note = self.ask(move |owner| {
+            owner.note_refusal(&deed, &noted);
+            Ok(())
+        });
+        // A daemon that is stopping has told the log.
+        let _ = note.await;
+        problem
+    }
+
+    /// Rows of the audit trail.
+    pub(in crate::daemon) async fn audit(&self, filter: Filter) -> Result<AuditTrail, Problem> {
+        self.ask(move |owner| owner.audit(&filter)).await
+    }
+
+    /// Whether the audit trail is as it was written.
+    pub(in crate::daemon) async fn verify_audit(&self) -> Result<AuditVerification, Problem> {
+        self.ask(|owner| owner.verify_audit()).await
+    }
+
+    /// Takes what there is to say about a followed file; nobody waits for it.
+    pub(in crate::daemon) fn take_news(&self, news: News) {
+        let task: Task = Box::new(move |owner| owner.take_news(news));
         // A daemon that is stopping takes no more of them.
         let _ = self.0.send(task);
     }

@@ -1,46 +1,123 @@
 //! Entries of files that groups follow.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 use tracing::warn;
 
 use super::{Owner, history::daemon, now, trail::Deed};
 use crate::{
-    api::{ChangeOptions, Problem},
+    api::{ChangeOptions, ErrorCode, Problem},
     daemon::{
         entries,
         explain::{explain_refusal, explain_store, in_words},
+        follow::{self, News},
     },
     policy::{
-        EntryKey, Name, Origin,
+        EntryKey, Name, Origin, Policy,
         change::{self, Change},
         entry::NewEntry,
     },
 };
 
+/// A file that could not be taken because the daemon could not do it is tried again after this time.
+const AGAIN: Duration = Duration::from_mins(1);
+
+/// Files whose entries were not taken, and are to be tried again.
+#[derive(Default)]
+pub(super) struct Untaken(BTreeMap<PathBuf, Trial>);
+
+struct Trial {
+    content: Vec<u8>,
+    /// The revision at which it was tried: at another one it may go.
+    revision: u64,
+    next: Option<Instant>,
+}
+
+/// The files that a policy's groups follow.
+pub(super) fn paths(policy: &Policy) -> BTreeSet<PathBuf> {
+    policy.groups.values().filter_map(|group| group.follow.clone()).collect()
+}
+
 impl Owner {
-    /// Makes the entries that groups have from a file those of its content, which is new.
+    /// Takes what there is to say about a followed file.
+    pub(super) fn take_news(&mut self, news: News) {
+        let News { path, content, writable_by_all } = news;
+        self.shared.set_writable(&path, writable_by_all);
+        match content {
+            Ok(content) => self.take_file(&path, content),
+            Err(error) => {
+                self.untaken.0.remove(&path);
+                let message = format!("it {error}");
+                let problem = Problem::new(ErrorCode::Failed, message);
+                for name in self.followers(&path) {
+                    self.tell(&name, &path, Some(problem.clone()));
+                }
+            }
+        }
+    }
+
+    /// Reads a file that a group begins to follow, so that its entries are in force when the command returns. What is
+    /// not to be read now is read when it can be.
+    pub(super) fn read_followed(&mut self, name: &Name) -> Option<String> {
+        let path = self.policy.groups.get(name)?.follow.clone()?;
+        match follow::read_now(&path) {
+            Ok(Some(content)) => self.take_file(&path, content),
+            Ok(None) => {}
+            Err(error) => {
+                self.tell(
+                    name,
+                    &path,
+                    Some(Problem::new(ErrorCode::Failed, format!("it {error}"))),
+                );
+            }
+        }
+        let (_, problem) = self.shared.followed().remove(name)?;
+        Some(format!("the entries of {} are not taken yet: {}", path.display(), told(&problem)))
+    }
+
+    /// Tries again what could not be taken before.
+    pub(super) fn retry_files(&mut self) {
+        let (revision, now, free) = (self.policy.revision, Instant::now(), self.pending.is_none());
+        let due = |_: &PathBuf, trial: &mut Trial| {
+            free && (trial.revision != revision || trial.next.is_some_and(|next| next <= now))
+        };
+        let due: Vec<(PathBuf, Trial)> = self.untaken.0.extract_if(.., due).collect();
+        for (path, Trial { content, .. }) in due {
+            self.take_file(&path, content);
+        }
+    }
+
+    /// Makes the entries that groups have from a file those of its content.
     ///
     /// What was taken before is not taken again, so that a rollback holds until the file changes.
-    pub(super) fn take_file(&mut self, path: &Path, content: &[u8]) {
-        let hash: [u8; 32] = Sha256::digest(content).into();
-        let key = path.display().to_string();
-        let followers: Vec<Name> = self
-            .policy
-            .groups
-            .iter()
-            .filter(|(_, group)| group.follow.as_deref() == Some(path))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in followers {
-            let key = format!("{name}:{key}");
-            let taken = self.take_for(&name, &key, &hash, content);
-            if let Err(problem) = &taken {
-                let (details, more) = (problem.details.first(), problem.details.len());
-                warn!(group = %name, path = %path.display(), details, more, "{problem}");
+    fn take_file(&mut self, path: &Path, content: Vec<u8>) {
+        let hash: [u8; 32] = Sha256::digest(&content).into();
+        self.untaken.0.remove(path);
+        let mut trial = None;
+        for name in self.followers(path) {
+            let key = format!("{name}:{}", path.display());
+            let deed = Deed::about("sync", name.as_str(), &daemon());
+            let taken = self.take_for(&name, &key, &hash, &content, &deed).err();
+            if let Some(problem) = &taken {
+                if self.is_news(&name, path, problem) {
+                    self.note_refusal(&deed, problem);
+                }
+                let next = match problem.code {
+                    ErrorCode::Pending => Some(Instant::now()),
+                    ErrorCode::Failed => Some(Instant::now() + AGAIN),
+                    _ => None,
+                };
+                trial = Some((self.policy.revision, next));
             }
-            self.shared.set_followed(&name, path, taken.err());
+            self.tell(&name, path, taken);
+        }
+        if let Some((revision, next)) = trial {
+            self.untaken.0.insert(path.to_owned(), Trial { content, revision, next });
         }
     }
 
@@ -50,6 +127,7 @@ impl Owner {
         key: &str,
         hash: &[u8; 32],
         content: &[u8],
+        deed: &Deed,
     ) -> Result<(), Problem> {
         let unreadable = |error| explain_store(&error);
         if self.store.followed(key).map_err(unreadable)?.as_deref() == Some(hash) {
@@ -62,7 +140,6 @@ impl Owner {
         };
         let entries = entries::from_text(content)?.into_iter().map(of_file).collect();
         let change = Change::Sync { name: name.clone(), entries };
-        let deed = Deed::of(&change, in_words(&change), &daemon());
         let outcome = change::apply(&self.policy, &change, &deed.author, now())
             .map_err(|refusal| explain_refusal(&refusal))?;
         if outcome.policy.revision == self.policy.revision {
@@ -71,6 +148,37 @@ impl Owner {
         }
         // Nobody is there to be asked or to force it. Whom the file no longer has is cut off, as it is meant.
         self.guard_opening(&outcome.policy, ChangeOptions::default())?;
+        let deed = Deed { what: in_words(&change), ..deed.clone() };
         self.commit(&outcome, &deed, |draft| draft.followed(key, hash))
+    }
+
+    fn followers(&self, path: &Path) -> Vec<Name> {
+        let follows =
+            self.policy.groups.iter().filter(|(_, group)| group.follow.as_deref() == Some(path));
+        follows.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn is_news(&self, name: &Name, path: &Path, problem: &Problem) -> bool {
+        let known = self.shared.followed().remove(name);
+        known.is_none_or(|(at, known)| at != path || told(&known) != told(problem))
+    }
+
+    /// Tells status and log what is wrong with a group's file, the log once.
+    fn tell(&self, name: &Name, path: &Path, problem: Option<Problem>) {
+        if let Some(problem) = &problem
+            && self.is_news(name, path, problem)
+        {
+            warn!(group = %name, path = %path.display(), "the file's entries are not taken: {}", told(problem));
+        }
+        self.shared.set_followed(name, path, problem);
+    }
+}
+
+/// A problem in one line.
+pub(in crate::daemon) fn told(problem: &Problem) -> String {
+    match problem.details.as_slice() {
+        [] => problem.message.clone(),
+        [one] => format!("{} ({one})", problem.message),
+        [first, ..] => format!("{} ({first}, ...)", problem.message),
     }
 }

@@ -113,7 +113,8 @@ fn find_cuts(
             if topology.is_own(connection.peer.ip()) {
                 continue;
             }
-            let on = topology.ingress(connection, &links.iter().map(|link| link.1).collect::<Vec<_>>());
+            let on =
+                topology.ingress(connection, &links.iter().map(|link| link.1).collect::<Vec<_>>());
             let service = links
                 .iter()
                 .filter(|link| on.contains(&link.1))
@@ -123,7 +124,8 @@ fn find_cuts(
                     service: service.clone(),
                     peer: connection.peer,
                     local: connection.local,
-                    own_session: session == Some(SshSession::new(connection.peer, connection.local)),
+                    own_session: session
+                        == Some(SshSession::new(connection.peer, connection.local)),
                 });
             }
         }

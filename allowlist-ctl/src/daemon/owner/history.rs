@@ -153,11 +153,7 @@ impl Owner {
     }
 
     /// Keeps the pending change.
-    pub(super) fn confirm(
-        &mut self,
-        caller: &Caller,
-        access: &Access,
-    ) -> Result<Changed, Problem> {
+    pub(super) fn confirm(&mut self, caller: &Caller, access: &Access) -> Result<Changed, Problem> {
         let author = caller.author();
         let pending = self.pending.clone();
         let what = pending.as_ref().map_or("confirm".into(), |it| format!("confirm {}", it.what));

@@ -26,9 +26,11 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-pub(super) use self::{desk::Desk, history::revert_at_start, report::pending, trail::Deed};
-use self::trail::AllRefusals;
-use super::{config::Keep, interfaces::Wanted, shared::Shared};
+pub(super) use self::{
+    desk::Desk, followed::told, history::revert_at_start, report::pending, trail::Deed,
+};
+use self::{followed::Untaken, trail::AllRefusals};
+use super::{config::Keep, follow::Follower, interfaces::Wanted, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
@@ -57,6 +59,8 @@ pub(super) struct Owner {
     keep: Keep,
     pending: Option<PendingChange>,
     refusals: AllRefusals,
+    follower: Option<Follower>,
+    untaken: Untaken,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
     is_unsettled: bool,
     untidy: u32,
@@ -88,6 +92,8 @@ impl Owner {
             keep,
             pending,
             refusals: AllRefusals::new(),
+            follower: None,
+            untaken: Untaken::default(),
             is_unsettled: false,
             untidy: 0,
             stopped: false,
@@ -109,6 +115,11 @@ impl Owner {
         self.shared.set_hits(self.kernel.hits());
         self.tell_interfaces();
         let (desk, tasks) = mpsc::channel();
+        let desk = Desk::new(desk);
+        let news = desk.clone();
+        let follower = Follower::start(move |file| news.take_news(file));
+        self.follower = Some(follower.context("cannot follow files")?);
+        self.follow_files();
         let (end, stopped) = oneshot::channel();
         thread::Builder::new()
             .name("owner".into())
@@ -118,7 +129,7 @@ impl Owner {
                 let _ = end.send(());
             })
             .context("cannot start a thread")?;
-        Ok((Desk::new(desk), stopped))
+        Ok((desk, stopped))
     }
 
     fn work(mut self, tasks: &mpsc::Receiver<Task>) {
@@ -148,6 +159,7 @@ impl Owner {
     fn tick(&mut self) {
         self.settle();
         self.revert_if_due();
+        self.retry_files();
         self.sum_up_refusals();
         self.wanted.attach_missing(&mut self.kernel);
         self.tell_interfaces();
@@ -160,6 +172,14 @@ impl Owner {
                 Ok(()) => self.is_unsettled = !self.kernel.mend(),
                 Err(error) => error!("the kernel does not enforce the policy yet: {error}"),
             }
+        }
+    }
+
+    /// Follows the files that the policy names.
+    fn follow_files(&self) {
+        self.shared.keep_followed(&self.policy);
+        if let Some(follower) = &self.follower {
+            follower.set(followed::paths(&self.policy));
         }
     }
 

@@ -91,7 +91,8 @@ impl Deed {
 
     /// What the action and its subjects leave open.
     fn remark(&self) -> Option<String> {
-        let said = self.subjects.iter().fold(self.action.to_owned(), |said, name| said + " " + name);
+        let said =
+            self.subjects.iter().fold(self.action.to_owned(), |said, name| said + " " + name);
         (said != self.what).then(|| self.what.clone())
     }
 }
@@ -206,7 +207,8 @@ impl Owner {
         let over = self.refusals.extract_if(.., |_, refusals| refusals.since.elapsed() >= WINDOW);
         for (_, Refusals { more, last, .. }) in over.collect::<Vec<_>>() {
             if more > 0 {
-                let message = format!("{more} more within a minute were refused, this one the last");
+                let message =
+                    format!("{more} more within a minute were refused, this one the last");
                 self.record_alone(&last, AuditResult::Refused, message, Value::Null);
             }
         }
