@@ -59,6 +59,14 @@ pub fn line(key: &EntryKey, expires_at: Option<Timestamp>, comment: Option<&str>
     format!("{key}{end}{comment}")
 }
 
+/// A list as a file has it that a group follows.
+#[cfg(test)]
+pub(crate) fn parse_of_file(text: &str) -> Vec<NewEntry> {
+    let entries = parse(text).unwrap_or_default().into_iter();
+    let of_file = |key: EntryKey| EntryKey { origin: super::Origin::File, ..key };
+    entries.map(|new| NewEntry { key: of_file(new.key), ..new }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::policy::{
-    Author, Entries, Origin, Service,
+    Author, Entries, Service,
     change::{Change, Settings, apply},
     lines,
     service::Action,
@@ -64,8 +64,7 @@ fn changes() -> Vec<Change> {
         follow: Some((!path.is_empty()).then(|| path.into())),
     };
     let of_file = |text: &str| {
-        let mut entries = lines::parse(text).unwrap();
-        entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+        let entries = lines::parse_of_file(text);
         Change::Sync { name: name("office"), entries }
     };
     let includes = Some([name("office")].into());

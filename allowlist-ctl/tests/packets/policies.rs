@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use allowlist::policy::{
-    Author, Entries, Entry, EntryIds, EntryKey, Policy, Service, entry::parse_keys,
+    Author, Entries, Entry, EntryIds, EntryKey, Group, Policy, Service, entry::parse_keys,
 };
 use jiff::Timestamp;
 
@@ -20,21 +20,36 @@ pub(crate) fn lines(texts: &[&str]) -> Vec<Line> {
 
 /// The policy of services with their entries; it numbers both.
 pub(crate) fn policy(services: impl IntoIterator<Item = (Service, Vec<Line>)>) -> Policy {
-    let mut ids = EntryIds::default();
+    policy_with_groups(services, [])
+}
+
+/// The same with groups, `trusted` perhaps among them.
+pub(crate) fn policy_with_groups(
+    services: impl IntoIterator<Item = (Service, Vec<Line>)>,
+    groups: impl IntoIterator<Item = (&'static str, Vec<Line>)>,
+) -> Policy {
+    let mut policy = Policy { revision: 1, ..Policy::default() };
+    for (number, (service, lines)) in (1..).zip(services) {
+        let service = Service { number, entries: entries(&mut policy.ids, lines), ..service };
+        policy.services.insert(format!("s{number}").parse().unwrap(), Arc::new(service));
+    }
+    for (number, (name, lines)) in (1024..).zip(groups) {
+        let group = Group { number, entries: entries(&mut policy.ids, lines), ..Group::default() };
+        policy.groups.insert(name.parse().unwrap(), Arc::new(group));
+    }
+    policy
+}
+
+fn entries(ids: &mut EntryIds, lines: Vec<Line>) -> Entries {
     let author = Arc::new(Author { uid: 0, name: "root".into() });
-    let numbered = (1..).zip(services).map(|(number, (service, lines))| {
-        let mut entries = Entries::default();
-        for (key, expires_at) in lines {
-            let added_by = Arc::clone(&author);
-            let added_at = Timestamp::UNIX_EPOCH;
-            let entry = Entry { id: ids.take(), comment: None, added_by, added_at, expires_at };
-            entries.insert(key, entry);
-        }
-        let service = Service { number, entries, ..service };
-        (format!("s{number}").parse().unwrap(), Arc::new(service))
-    });
-    let services = numbered.collect();
-    Policy { revision: 1, services, ids, ..Policy::default() }
+    let mut entries = Entries::default();
+    for (key, expires_at) in lines {
+        let added_by = Arc::clone(&author);
+        let added_at = Timestamp::UNIX_EPOCH;
+        let entry = Entry { id: ids.take(), comment: None, added_by, added_at, expires_at };
+        entries.insert(key, entry);
+    }
+    entries
 }
 
 /// A service of these ports.

@@ -159,14 +159,14 @@ impl Owner {
         } else {
             json!({ "problems": problem.details.iter().take(KEPT_DIFFERENCES).collect::<Vec<_>>() })
         };
-        self.record_alone(deed, result, problem.message.clone(), details);
+        self.record_alone(deed, result, &problem.message, details);
     }
 
-    fn record_alone(&mut self, deed: &Deed, result: AuditResult, message: String, details: Value) {
+    fn record_alone(&mut self, deed: &Deed, result: AuditResult, message: &str, details: Value) {
         let revision = self.policy.revision;
         let record = Record {
             result,
-            message: Some(message.clone()),
+            message: Some(message.to_owned()),
             ..deed.done(revision, revision, details)
         };
         let written = self.store.draft().and_then(|draft| {
@@ -209,7 +209,7 @@ impl Owner {
             if more > 0 {
                 let message =
                     format!("{more} more within a minute were refused, this one the last");
-                self.record_alone(&last, AuditResult::Refused, message, Value::Null);
+                self.record_alone(&last, AuditResult::Refused, &message, Value::Null);
             }
         }
     }

@@ -12,7 +12,8 @@ use super::{
     },
 };
 use crate::policy::{
-    Author, Group, Name, Origin, Policy, Service, entry::NewEntry, group::TRUSTED, plan::Plan,
+    Author, Entries, Group, Name, Origin, Policy, Service, entry::NewEntry, group::TRUSTED,
+    plan::Plan,
 };
 
 /// Makes the policy what a plan says. Entries of files that are still followed stay.
@@ -119,28 +120,24 @@ fn put_services<'a>(
     for (name, settings) in wanted {
         let (number, entries) = match policy.services.get(name) {
             Some(before) => (before.number, before.entries.clone()),
-            None => (free_service_number(policy)?, Default::default()),
+            None => (free_service_number(policy)?, Entries::default()),
         };
         let service = Service { number, entries, ..settings.clone() };
         // The number is taken from now on; the ports are looked at when all are known.
-        let is_new = policy.services.get(name).is_none();
         let placeholder = Arc::new(Service { ports: BTreeSet::new(), ..service.clone() });
         let before = policy.services.insert(name.clone(), placeholder);
-        services.push((name, service, before, is_new));
+        services.push((name, service, before));
     }
     let mut changed = false;
-    for (name, service, before, is_new) in services {
+    for (name, service, before) in services {
         put_service(policy, name, service)?;
         let now = policy.services.get(name);
-        let same =
-            before.as_ref().zip(now).is_some_and(|(before, now)| before.is_configured_as(now));
-        if let (true, Some(before)) = (same, before) {
+        let same = |before: &Arc<Service>| now.is_some_and(|now| before.is_configured_as(now));
+        match before.filter(same) {
             // The very same, so that nobody takes it for changed.
-            policy.services.insert(name.clone(), before);
-        } else {
-            changed = true;
+            Some(before) => drop(policy.services.insert(name.clone(), before)),
+            None => changed = true,
         }
-        changed |= is_new;
     }
     Ok(changed)
 }

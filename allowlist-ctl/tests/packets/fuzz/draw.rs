@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use allowlist::policy::{
     EntryKey, Kind, Policy, Prefix, Service,
+    group::TRUSTED,
     port::Ports,
     service::{Action, Mode, WhenEmpty},
 };
@@ -12,7 +13,7 @@ use ipnet::IpNet;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::random::Random;
-use crate::policies::{Line, policy};
+use crate::policies::{Line, policy_with_groups};
 
 /// A policy and how the interface is configured.
 pub(super) struct Drawn {
@@ -38,16 +39,26 @@ pub(super) const PORTS: [u16; 8] = [22, 80, 255, 256, 6379, 6380, 40_000, 65_535
 /// In strict mode a fragment's source is followed over so many ended prefixes only.
 const ENDED: usize = 4;
 
+/// Groups that services may include, and the one that all of them do.
+const GROUPS: [&str; 4] = ["g1", "g2", "g3", TRUSTED];
+
 pub(super) fn draw(random: &mut Random) -> Drawn {
+    let groups: Vec<_> = GROUPS
+        .into_iter()
+        .filter_map(|name| random.once_in(2).then(|| (name, few_lines(random))))
+        .collect();
     let mut services: Vec<(Service, Vec<Line>)> = Vec::new();
     for _ in 0..random.below(10) {
-        let service = service(random);
+        let mut service = service(random);
+        let included = groups.iter().filter(|(name, _)| *name != TRUSTED && random.once_in(3));
+        service.includes = included.map(|(name, _)| name.parse().unwrap()).collect();
         // A port on one interface and address belongs to one service.
         if services.iter().all(|(other, _)| service.shares_a_port_with(other).is_none()) {
-            services.push((service, lines(random)));
+            let lines = if random.once_in(3) { Vec::new() } else { lines(random, 16, ENDED) };
+            services.push((service, lines));
         }
     }
-    Drawn { policy: policy(services), strict: random.once_in(2) }
+    Drawn { policy: policy_with_groups(services, groups), strict: random.once_in(2) }
 }
 
 fn service(random: &mut Random) -> Service {
@@ -92,11 +103,16 @@ fn ports(random: &mut Random) -> Ports {
     Ports { protocol, first, last: first.saturating_add(length) }
 }
 
-fn lines(random: &mut Random) -> Vec<Line> {
+/// Entries of a group; without ended ones, of which a service has enough.
+fn few_lines(random: &mut Random) -> Vec<Line> {
+    lines(random, 6, 0)
+}
+
+fn lines(random: &mut Random, most: usize, most_ended: usize) -> Vec<Line> {
     let now = Timestamp::now();
     let mut ended = 0;
     let mut lines = Vec::new();
-    for _ in 0..random.below(16) {
+    for _ in 0..random.below(most) {
         let bits = match random.below(4) {
             0 => random.one_of(&[[0, 0], [1, 1], [31, 127], [32, 128]]),
             1 => random.one_of(&[[24, 64], [16, 48], [17, 49], [8, 32]]),
@@ -104,7 +120,7 @@ fn lines(random: &mut Random) -> Vec<Line> {
         };
         let Some(prefix) = prefix(random.one_of(&SOURCES), bits) else { continue };
         let until = match random.below(4) {
-            0 if ended < ENDED => {
+            0 if ended < most_ended => {
                 ended += 1;
                 Some(now - random.one_of(&[1.minute(), 100_000.hours()]))
             }

@@ -191,7 +191,7 @@ fn walked(chain: &[Extension]) -> Option<Shape> {
     (chain.len() > 8).then_some(Shape::Unreadable(Aside::TooManyExtensions))
 }
 
-/// A source near the entries of some service, or anywhere.
+/// A source near the entries of some list, or anywhere.
 fn source(random: &mut Random, drawn: &Drawn) -> IpAddr {
     if random.once_in(12) {
         return if random.once_in(2) {
@@ -200,15 +200,13 @@ fn source(random: &mut Random, drawn: &Drawn) -> IpAddr {
             random.array::<16>().into()
         };
     }
-    let services: Vec<_> = drawn.policy.services.values().collect();
+    let lists: Vec<_> = drawn.policy.lists().map(|(.., entries)| entries).collect();
     let mut near: IpAddr = random.one_of(&SOURCES).parse().unwrap();
-    if !services.is_empty() {
-        let service = random.one_of(&services);
-        let keys: Vec<_> = service.entries.iter().map(|(key, _)| key.prefix.net()).collect();
-        if !keys.is_empty() {
-            let net = random.one_of(&keys);
-            near = if random.once_in(2) { net.network() } else { net.broadcast() };
-        }
+    let list = random.one_of(&lists);
+    let keys: Vec<_> = list.iter().map(|(key, _)| key.prefix.net()).collect();
+    if !keys.is_empty() {
+        let net = random.one_of(&keys);
+        near = if random.once_in(2) { net.network() } else { net.broadcast() };
     }
     // One bit off now and then: across a border.
     match near {

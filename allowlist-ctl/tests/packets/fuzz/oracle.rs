@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use allowlist::policy::{
-    Kind, Policy, Service,
+    Kind, Name, Policy, Service,
     service::{Mode, WhenEmpty},
 };
 use allowlist_common::{
@@ -34,13 +34,15 @@ enum Opinion {
 /// What becomes of a packet that arrives on the loopback interface.
 pub(super) fn judge(drawn: &Drawn, made: &Made) -> Counted {
     let present = present(&drawn.policy);
-    let closed = |service: &&&Service| service.mode == Mode::Enforce && !is_open(service);
+    let policy = &drawn.policy;
+    let closed = |service: &&&Service| service.mode == Mode::Enforce && !is_open(policy, service);
     let guarded = present.iter().any(|service| closed(&service));
     match made.shape {
         Shape::Passed(aside) => Counted::Unmatched(Unmatched::passed(aside)),
         Shape::Unreadable(aside) => Counted::unreadable(aside, guarded),
         Shape::LaterFragment => {
-            let known = |service: &&Service| opinion(service, made.source) != Opinion::Denied;
+            let known =
+                |service: &&Service| opinion(policy, service, made.source) != Opinion::Denied;
             if drawn.strict && !present.is_empty() && !present.iter().any(known) {
                 Counted::unreadable(Aside::FragmentRefused, guarded)
             } else {
@@ -50,7 +52,9 @@ pub(super) fn judge(drawn: &Drawn, made: &Made) -> Counted {
         Shape::Port(protocol, port) => {
             let its = |service: &&&Service| belongs(service, protocol, port, made.destination);
             match present.iter().find(its) {
-                Some(service) => Counted::Service(service.number, judged(service, made.source)),
+                Some(service) => {
+                    Counted::Service(service.number, judged(policy, service, made.source))
+                }
                 None => Counted::Unmatched(Unmatched::NO_SERVICE),
             }
         }
@@ -65,9 +69,12 @@ fn present(policy: &Policy) -> Vec<&Service> {
     judging.filter(|service| service.mode != Mode::Off).filter(here).collect()
 }
 
-/// Ended entries count: they never open a service.
-fn is_open(service: &Service) -> bool {
-    service.entries.is_empty() && service.when_empty == WhenEmpty::Open
+/// Ended entries count: they never open a service. Those of its groups count as its own, and those of trusted do not.
+fn is_open(policy: &Policy, service: &Service) -> bool {
+    let groups = policy.groups.iter().filter(|(name, _)| service.includes.contains(*name));
+    service.entries.is_empty()
+        && groups.into_iter().all(|(_, group)| group.entries.is_empty())
+        && service.when_empty == WhenEmpty::Open
 }
 
 fn belongs(service: &Service, protocol: Protocol, port: u16, destination: IpAddr) -> bool {
@@ -80,8 +87,8 @@ fn belongs(service: &Service, protocol: Protocol, port: u16, destination: IpAddr
         && (addresses.is_empty() || addresses.iter().any(|prefix| covers(*prefix, destination)))
 }
 
-fn judged(service: &Service, source: IpAddr) -> Judged {
-    match opinion(service, source) {
+fn judged(policy: &Policy, service: &Service, source: IpAddr) -> Judged {
+    match opinion(policy, service, source) {
         Opinion::Open => Judged::AdmittedOpen,
         Opinion::Allowed => Judged::Admitted,
         Opinion::Denied if service.mode == Mode::Monitor => Judged::WouldDeny,
@@ -89,14 +96,17 @@ fn judged(service: &Service, source: IpAddr) -> Judged {
     }
 }
 
-/// The most specific entry that covers the source and has not ended decides; on a tie an except wins.
-fn opinion(service: &Service, source: IpAddr) -> Opinion {
-    if is_open(service) {
+/// Of all entries of the service, its groups and trusted, the most specific one that covers the source and has not ended decides; on a tie an except wins.
+fn opinion(policy: &Policy, service: &Service, source: IpAddr) -> Opinion {
+    if is_open(policy, service) {
         return Opinion::Open;
     }
     let now = Timestamp::now();
     let mut best: Option<(u8, Kind)> = None;
-    for (key, entry) in service.entries.iter() {
+    let included = |name: &Name| service.includes.contains(name) || name.as_str() == "trusted";
+    let groups = policy.groups.iter().filter(|(name, _)| included(name));
+    let lists = groups.map(|(_, group)| &group.entries).chain([&service.entries]);
+    for (key, entry) in lists.flat_map(|list| list.iter()) {
         let ended = entry.expires_at.is_some_and(|end| end <= now);
         if ended || !covers(key.prefix, source) {
             continue;

@@ -23,8 +23,7 @@ impl Desk {
     }
 
     fn sync(&mut self, name: &str, text: &str) -> Result<Tally, Refusal> {
-        let mut entries = lines::parse(text).unwrap();
-        entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+        let entries = lines::parse_of_file(text);
         self.make(&Change::Sync { name: name.parse().unwrap(), entries })
     }
 

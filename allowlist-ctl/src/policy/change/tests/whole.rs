@@ -89,8 +89,7 @@ fn change() -> impl Strategy<Value = Change> {
             entries: entries(text),
         }),
         (group, text).prop_map(move |(group, text)| {
-            let mut entries = entries(text);
-            entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+            let entries = lines::parse_of_file(text);
             Change::Sync { name: name(group), entries }
         }),
     ]
