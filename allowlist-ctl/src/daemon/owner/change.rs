@@ -43,7 +43,7 @@ impl Owner {
             ..Changed::default()
         };
         if done.changed {
-            done.cuts = self.guard(&outcome.policy, options)?;
+            done.take(self.guard(&outcome.policy, options)?);
         }
         if done.changed && !options.dry_run {
             let pending = options.confirm.map(|seconds| PendingChange {
@@ -58,8 +58,10 @@ impl Owner {
             self.set_pending(pending);
         }
         let mut report = self.report(change, &before, outcome, done);
-        if let (Change::SetGroup { name, .. }, false) = (change, options.dry_run) {
-            report.warnings.extend(self.read_followed(name));
+        if !options.dry_run {
+            for name in followed::newly_following(&before, &self.policy) {
+                report.warnings.extend(self.read_followed(&name));
+            }
             report.revision = self.policy.revision;
         }
         Ok(report)

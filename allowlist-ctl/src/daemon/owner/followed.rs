@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{Owner, history::daemon, now, trail::Deed};
 use crate::{
-    api::{ChangeOptions, ErrorCode, Problem},
+    api::{ErrorCode, Problem},
     daemon::{
         entries,
         explain::{explain_refusal, explain_store, in_words},
@@ -41,6 +41,16 @@ struct Trial {
 /// The files that a policy's groups follow.
 pub(super) fn paths(policy: &Policy) -> BTreeSet<PathBuf> {
     policy.groups.values().filter_map(|group| group.follow.clone()).collect()
+}
+
+/// The groups that follow a file which they did not follow before.
+pub(super) fn newly_following(before: &Policy, after: &Policy) -> Vec<Name> {
+    let followed = |name: &Name| before.groups.get(name).and_then(|group| group.follow.as_ref());
+    let new = after
+        .groups
+        .iter()
+        .filter(|(name, group)| group.follow.is_some() && group.follow.as_ref() != followed(name));
+    new.map(|(name, _)| name.clone()).collect()
 }
 
 impl Owner {
@@ -147,7 +157,7 @@ impl Owner {
             return draft.followed(key, hash).and_then(|()| draft.commit()).map_err(unreadable);
         }
         // Nobody is there to be asked or to force it. Whom the file no longer has is cut off, as it is meant.
-        self.guard_opening(&outcome.policy, ChangeOptions::default())?;
+        self.guard_opening(&outcome.policy)?;
         let deed = Deed { what: in_words(&change), ..deed.clone() };
         self.commit(&outcome, &deed, |draft| draft.followed(key, hash))
     }

@@ -15,26 +15,110 @@ use crate::{
 /// An interface and its index.
 type Link = (String, u32);
 
-impl Owner {
-    /// Checks a change, and names the connections that it cuts.
-    pub(super) fn guard(
-        &self,
+/// What the guard has to say about a change that is not refused.
+#[derive(Default)]
+pub(super) struct Guarded {
+    /// Connections that the change cuts.
+    pub(super) cuts: Vec<CutConnection>,
+    /// Why a change that is only tried would be refused.
+    pub(super) refusals: Vec<String>,
+}
+
+impl Guarded {
+    /// Refuses a change, unless it is only tried.
+    fn refuse(&mut self, problem: Problem, options: ChangeOptions) -> Result<(), Problem> {
+        if !options.dry_run {
+            return Err(problem);
+        }
+        let Problem { message, hint, .. } = problem;
+        let message = message.trim_end_matches("; nothing was changed");
+        let how = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        self.refusals.push(format!("without --dry-run this is refused: {message}{how}"));
+        Ok(())
+    }
+
+    fn refuse_hazards(
+        &mut self,
+        before: &Policy,
         next: &Policy,
         options: ChangeOptions,
-    ) -> Result<Vec<CutConnection>, Problem> {
-        self.guard_hazards(next, options)?;
-        let mut cuts = Vec::new();
+    ) -> Result<(), Problem> {
+        let hazards = hazards(before, next);
+        let (Some(hazard), false) = (hazards.first(), options.force) else { return Ok(()) };
+        let problem = Problem {
+            details: hazards.iter().skip(1).map(ToString::to_string).collect(),
+            ..Problem::new(ErrorCode::Guarded, format!("{hazard}; nothing was changed"))
+                .hint("--force does it all the same")
+        };
+        self.refuse(problem, options)
+    }
+
+    fn refuse_cuts(&mut self, options: ChangeOptions) -> Result<(), Problem> {
+        let (Some(first), false) = (self.cuts.first(), options.force) else { return Ok(()) };
+        let connections = match self.cuts.len() {
+            1 if first.own_session => "your own SSH session".to_owned(),
+            1 => format!("an established connection, that of {}", first.peer),
+            more => {
+                let own = if first.own_session { ", your own SSH session among them" } else { "" };
+                format!("{more} established connections{own}")
+            }
+        };
+        let message = format!("this would cut {connections}; nothing was changed");
+        let problem =
+            Problem { cuts: self.cuts.clone(), ..Problem::new(ErrorCode::Guarded, message) }
+                .hint("add an entry for those that are to stay, or --force does it all the same");
+        self.refuse(problem, options)
+    }
+
+    /// Asks whether everyone is to be admitted.
+    fn ask(&mut self, what: String, revision: u64, options: ChangeOptions) -> Result<(), Problem> {
+        if options.yes {
+            return Ok(());
+        }
+        let problem =
+            Problem::new(ErrorCode::Unconfirmed, what).hint("--yes does it without asking");
+        self.refuse(Problem { revision: Some(revision), ..problem }, options)
+    }
+
+    fn ask_about_opening(
+        &mut self,
+        before: &Policy,
+        next: &Policy,
+        options: ChangeOptions,
+    ) -> Result<(), Problem> {
+        let opened = before.opened_by(next);
+        if opened.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = opened.iter().map(Name::as_str).collect();
+        let what = format!("after this, {} is accessible to everyone", names.join(", "));
+        self.ask(what, before.revision, options)
+    }
+}
+
+impl Owner {
+    /// Checks a change of the policy.
+    pub(super) fn guard(&self, next: &Policy, options: ChangeOptions) -> Result<Guarded, Problem> {
+        let mut guarded = Guarded::default();
+        guarded.refuse_hazards(&self.policy, next, options)?;
         if self.policy.may_cut(next) {
             let links: Vec<Link> = self
                 .kernel
                 .attached()
                 .map(|attached| (attached.interface.clone(), attached.ifindex))
                 .collect();
-            cuts = find_cuts(&links, Some(&self.policy), next, options.session);
+            guarded.cuts = find_cuts(&links, Some(&self.policy), next, options.session);
         }
-        refuse_cuts(&cuts, options)?;
-        self.ask_about_opening(next, options)?;
-        Ok(cuts)
+        guarded.refuse_cuts(options)?;
+        guarded.ask_about_opening(&self.policy, next, options)?;
+        Ok(guarded)
+    }
+
+    /// Checks a change that is nobody's command: it opens no service, and closes none to everyone.
+    pub(super) fn guard_opening(&self, next: &Policy) -> Result<(), Problem> {
+        let (mut guarded, options) = (Guarded::default(), ChangeOptions::default());
+        guarded.refuse_hazards(&self.policy, next, options)?;
+        guarded.ask_about_opening(&self.policy, next, options)
     }
 
     /// Checks that the filter cuts no connection on an interface that it is to be put on.
@@ -42,53 +126,34 @@ impl Owner {
         &self,
         interface: &str,
         options: ChangeOptions,
-    ) -> Result<Vec<CutConnection>, Problem> {
+    ) -> Result<Guarded, Problem> {
         let present = crate::kernel::interfaces().unwrap_or_default();
         let link = present.into_iter().find(|one| one.name == interface);
         let links: Vec<Link> = link.map(|one| (one.name, one.ifindex)).into_iter().collect();
         let cuts = find_cuts(&links, None, &self.policy, options.session);
-        refuse_cuts(&cuts, options)?;
-        Ok(cuts)
+        let mut guarded = Guarded { cuts, ..Guarded::default() };
+        guarded.refuse_cuts(options)?;
+        Ok(guarded)
     }
 
-    /// Checks that a change neither opens a service nor closes one to everyone.
-    pub(super) fn guard_opening(
+    /// Asks before the filter is taken off an interface on which services are closed.
+    pub(super) fn guard_detach(
         &self,
-        next: &Policy,
+        interface: &str,
         options: ChangeOptions,
-    ) -> Result<(), Problem> {
-        self.guard_hazards(next, options)?;
-        self.ask_about_opening(next, options)
-    }
-
-    fn guard_hazards(&self, next: &Policy, options: ChangeOptions) -> Result<(), Problem> {
-        let hazards = hazards(&self.policy, next);
-        let (Some(hazard), false) = (hazards.first(), options.force) else { return Ok(()) };
-        Err(Problem {
-            details: hazards.iter().skip(1).map(ToString::to_string).collect(),
-            ..Problem::new(ErrorCode::Guarded, format!("{hazard}; nothing was changed"))
-                .hint("--force does it all the same")
-        })
-    }
-
-    fn ask_about_opening(&self, next: &Policy, options: ChangeOptions) -> Result<(), Problem> {
-        let opened = self.policy.opened_by(next);
-        if opened.is_empty() {
-            return Ok(());
+    ) -> Result<Guarded, Problem> {
+        let closed = self.policy.services.iter().filter(|(_, service)| {
+            let here = service.interfaces.is_empty() || service.interfaces.contains(interface);
+            self.policy.is_closed(service) && here
+        });
+        let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
+        let mut guarded = Guarded::default();
+        if !closed.is_empty() {
+            let names = closed.join(", ");
+            let what = format!("after this, {names} is accessible to everyone on {interface}");
+            guarded.ask(what, self.policy.revision, options)?;
         }
-        let names: Vec<&str> = opened.iter().map(Name::as_str).collect();
-        self.ask(format!("after this, {} is accessible to everyone", names.join(", ")), options)
-    }
-
-    /// Asks whether everyone is to be admitted.
-    pub(super) fn ask(&self, what: String, options: ChangeOptions) -> Result<(), Problem> {
-        if options.yes || options.dry_run {
-            return Ok(());
-        }
-        Err(Problem {
-            revision: Some(self.policy.revision),
-            ..Problem::new(ErrorCode::Unconfirmed, what).hint("--yes does it without asking")
-        })
+        Ok(guarded)
     }
 }
 
@@ -152,24 +217,4 @@ fn cutting<'a>(
         return None;
     }
     next.drops(&packet, now)
-}
-
-fn refuse_cuts(cuts: &[CutConnection], options: ChangeOptions) -> Result<(), Problem> {
-    let (Some(first), false) = (cuts.first(), options.force || options.dry_run) else {
-        return Ok(());
-    };
-    let own = if first.own_session { ", your own SSH session among them" } else { "" };
-    let connections = match cuts.len() {
-        1 if first.own_session => "your own SSH session".to_owned(),
-        1 => format!("an established connection, that of {}", first.peer),
-        more => format!("{more} established connections{own}"),
-    };
-    Err(Problem {
-        cuts: cuts.to_vec(),
-        ..Problem::new(
-            ErrorCode::Guarded,
-            format!("this would cut {connections}; nothing was changed"),
-        )
-        .hint("add an entry for those that are to stay, or --force does it all the same")
-    })
 }

@@ -78,7 +78,9 @@ impl Owner {
                 revision = self.policy.revision,
                 "nobody confirmed '{}': it was taken back", pending.what
             ),
-            Err(problem) => error!("cannot take back '{}': {problem}", pending.what),
+            Err(problem) => {
+                self.complain(format!("cannot take back '{}': {problem}", pending.what));
+            }
         }
     }
 
@@ -98,7 +100,7 @@ impl Owner {
         let changes_policy = outcome.policy.revision != before.revision;
         done.changed = changes_policy || pending.interface.is_some();
         if changes_policy {
-            done.cuts = self.guard(&outcome.policy, options)?;
+            done.take(self.guard(&outcome.policy, options)?);
         }
         if !options.dry_run {
             if let Some((name, was_attached)) = &pending.interface {

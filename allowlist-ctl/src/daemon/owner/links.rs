@@ -46,9 +46,10 @@ impl Owner {
             let messages = vec![format!("the filter is on {interface} already")];
             return Ok(Changed { messages, ..unchanged });
         }
-        let cuts = self.guard_attach(interface, options)?;
+        let mut done = Changed { changed: true, ..unchanged };
+        done.take(self.guard_attach(interface, options)?);
         if options.dry_run {
-            return Ok(Changed { changed: true, cuts, ..unchanged });
+            return Ok(done);
         }
         let was = self.wanted.remembered(interface);
         self.wanted
@@ -62,7 +63,7 @@ impl Owner {
             return Err(problem);
         }
         self.tell_interfaces();
-        Ok(Changed { changed: true, cuts, pending: self.told_pending(), ..unchanged })
+        Ok(Changed { pending: self.told_pending(), ..done })
     }
 
     pub(super) fn detach(
@@ -84,37 +85,29 @@ impl Owner {
         self.check_free()?;
         self.check_revision(options)?;
         let attached = self.is_attached(interface);
-        let closed = self.policy.services.iter().filter(|(_, service)| {
-            let here = service.interfaces.is_empty() || service.interfaces.contains(interface);
-            self.policy.is_closed(service) && here
-        });
-        let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
-        if attached && !closed.is_empty() {
-            let names = closed.join(", ");
-            self.ask(
-                format!("after this, {names} is accessible to everyone on {interface}"),
-                options,
-            )?;
-        }
-        let unchanged = Changed {
-            revision: self.policy.revision,
-            dry_run: options.dry_run,
-            ..Changed::default()
-        };
         if !attached && !self.wanted.wants(interface) {
             let message = format!("the filter is not on '{interface}'");
             return Err(Problem::new(ErrorCode::NotFound, message)
                 .hint("`allowlist-ctl status` shows where it is"));
         }
+        let mut done = Changed {
+            revision: self.policy.revision,
+            changed: true,
+            dry_run: options.dry_run,
+            ..Changed::default()
+        };
+        if attached {
+            done.take(self.guard_detach(interface, options)?);
+        }
         if options.dry_run {
-            return Ok(Changed { changed: true, ..unchanged });
+            return Ok(done);
         }
         let was = self.wanted.remembered(interface);
         self.remember(interface, false, was, options, deed)?;
         self.wanted.give_up(interface);
         self.take_off(interface)?;
         self.tell_interfaces();
-        Ok(Changed { changed: true, pending: self.told_pending(), ..unchanged })
+        Ok(Changed { pending: self.told_pending(), ..done })
     }
 
     fn is_attached(&self, interface: &str) -> bool {

@@ -63,6 +63,8 @@ pub(super) struct Owner {
     untaken: Untaken,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
     is_unsettled: bool,
+    /// What went wrong in the last second.
+    trouble: Option<String>,
     untidy: u32,
     stopped: bool,
 }
@@ -95,6 +97,7 @@ impl Owner {
             follower: None,
             untaken: Untaken::default(),
             is_unsettled: false,
+            trouble: None,
             untidy: 0,
             stopped: false,
         })
@@ -157,6 +160,9 @@ impl Owner {
     }
 
     fn tick(&mut self) {
+        if !self.is_unsettled && self.pending.is_none() {
+            self.trouble = None;
+        }
         self.settle();
         self.revert_if_due();
         self.retry_files();
@@ -170,7 +176,9 @@ impl Owner {
         if self.is_unsettled {
             match self.kernel.apply(&self.policy) {
                 Ok(()) => self.is_unsettled = !self.kernel.mend(),
-                Err(error) => error!("the kernel does not enforce the policy yet: {error}"),
+                Err(error) => {
+                    self.complain(format!("the kernel does not enforce the policy yet: {error}"));
+                }
             }
         }
     }
@@ -180,6 +188,14 @@ impl Owner {
         self.shared.keep_followed(&self.policy);
         if let Some(follower) = &self.follower {
             follower.set(followed::paths(&self.policy));
+        }
+    }
+
+    /// Tells the log what goes wrong every second, once as long as it is the same.
+    fn complain(&mut self, trouble: String) {
+        if self.trouble.as_ref() != Some(&trouble) {
+            error!("{trouble}");
+            self.trouble = Some(trouble);
         }
     }
 

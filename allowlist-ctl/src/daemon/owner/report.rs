@@ -1,6 +1,6 @@
 //! What a change did, for whoever asked for it.
 
-use super::Owner;
+use super::{Owner, guard::Guarded};
 use crate::{
     api::{Changed, Pending},
     daemon::ports::ephemeral_warning,
@@ -27,6 +27,14 @@ pub(in crate::daemon) fn pending(pending: &PendingChange) -> Pending {
         revision: pending.revision,
         until: pending.deadline.time(),
         seconds_left: pending.deadline.seconds_left(),
+    }
+}
+
+impl Changed {
+    /// Takes what the guard has to say.
+    pub(super) fn take(&mut self, guarded: Guarded) {
+        self.cuts = guarded.cuts;
+        self.warnings.extend(guarded.refusals);
     }
 }
 
