@@ -244,11 +244,13 @@ impl BootClock {
         self.now < node.allow_until || self.now < node.except_until
     }
 
-    /// An entry's end on the boot clock, in whole seconds; what ended before boot ended at second 1.
+    /// An entry's end on the boot clock, in whole seconds: never before its time, and less than one after it. What ended
+    /// before boot ended at second 1.
     #[must_use]
     pub fn end(&self, expires_at: Option<Timestamp>) -> BootSeconds {
         let Some(expires_at) = expires_at else { return NEVER };
-        let seconds = expires_at.as_second().saturating_sub(self.booted_at.as_second());
+        let left = expires_at.duration_since(self.booted_at);
+        let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
         seconds.clamp(1, i64::from(NEVER - 1)).try_into().unwrap_or(1)
     }
 }
@@ -317,4 +319,27 @@ pub fn parse_comment(text: &str) -> Result<Option<Arc<str>>, InvalidEntry> {
         return Err(InvalidEntry::CommentText);
     }
     Ok((!text.is_empty()).then(|| text.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_never_early_and_less_than_a_second_late() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let booted_at = at("2026-11-01T00:00:00.7Z");
+        let clock = BootClock { booted_at, now: 10 };
+        let table = [
+            (None, NEVER),
+            (Some("2026-11-01T00:00:05.7Z"), 5),
+            (Some("2026-11-01T00:00:05Z"), 5),
+            (Some("2026-11-01T00:00:06Z"), 6),
+            (Some("2026-10-01T00:00:00Z"), 1),
+            (Some("9999-01-01T00:00:00Z"), NEVER - 1),
+        ];
+        for (end, expected) in table {
+            assert_eq!(clock.end(end.map(at)), expected, "{end:?}");
+        }
+    }
 }
