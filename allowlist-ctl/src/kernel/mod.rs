@@ -38,7 +38,7 @@ pub use self::{
     load::Variant,
     netlink::{Interface, interfaces},
     pins::Pins,
-    trial::Action,
+    trial::{Action, Program},
 };
 use allowlist_common::abi::maps;
 

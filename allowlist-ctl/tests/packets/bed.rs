@@ -2,7 +2,8 @@
 
 use allowlist::{
     kernel::{
-        Action, Drop, Events, Interface, Kernel, Pins, Variant, XdpMode, boot_clock, interfaces,
+        Action, Drop, Events, Interface, Kernel, Pins, Program, Variant, XdpMode, boot_clock,
+        interfaces,
     },
     policy::Policy,
 };
@@ -141,7 +142,7 @@ impl Bed {
         self.kernel.counters().service(service, Judged::RejectSent).unwrap().packets
     }
 
-    pub(crate) fn instructions(&self) -> Vec<(&'static str, u32)> {
-        self.kernel.instructions()
+    pub(crate) fn programs(&self) -> Vec<Program> {
+        self.kernel.programs()
     }
 }
