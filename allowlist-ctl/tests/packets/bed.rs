@@ -41,9 +41,10 @@ pub(crate) fn in_lab_with(variants: &[Variant], test: impl FnOnce(&mut Bed) + Se
 pub(crate) fn on_interface(
     namespace: &Namespace,
     interface: &str,
+    variants: &[Variant],
     test: impl FnOnce(&mut Bed) + Send,
 ) {
-    inside(namespace, &Variant::ALL, Some(interface), test);
+    inside(namespace, variants, Some(interface), test);
 }
 
 fn inside(

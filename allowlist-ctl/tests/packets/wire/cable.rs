@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use allowlist::policy::Policy;
+use allowlist::{kernel::Variant, policy::Policy};
 use xtask::lab::{Namespace, PacketSocket, link};
 
 use crate::{
@@ -14,8 +14,10 @@ use crate::{
 pub(crate) const INTERFACE: &str = "eth0";
 /// For the longest rows.
 const MTU: u32 = 9216;
+/// For the longest rows that fit into one buffer, a page with what else the kernel keeps there.
+const MTU_OF_ONE_BUFFER: u32 = 3000;
 /// How long a frame that has to come may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// An `EtherType` for experiments (IEEE 802), which no row has.
 const MARK: u16 = 0x88b5;
 
@@ -26,22 +28,23 @@ pub(crate) struct Cable {
     marks: u32,
 }
 
-/// Runs a test with the program at the far end of a cable, in native mode.
-pub(crate) fn on_cable(test: impl FnOnce(&mut Bed, &mut Cable) + Send) {
+/// Runs a test with this variant of the program at the far end of a cable, in native mode.
+pub(crate) fn on_cable(variant: Variant, test: impl FnOnce(&mut Bed, &mut Cable) + Send) {
     let [client, server] = ["client", "server"].map(|label| Namespace::new(label).unwrap());
     for namespace in [&client, &server] {
         // Without an address of either family nobody speaks of his own accord.
         namespace.sysctl("net/ipv6/conf/default/disable_ipv6", "1").unwrap();
     }
     link(&client, INTERFACE, &server, INTERFACE).unwrap();
+    let mtu = if variant == Variant::Frags { MTU } else { MTU_OF_ONE_BUFFER };
     for namespace in [&client, &server] {
-        namespace.ip(&[format!("link set {INTERFACE} mtu {MTU}")]).unwrap();
+        namespace.ip(&[format!("link set {INTERFACE} mtu {mtu}")]).unwrap();
     }
     let near = PacketSocket::open(&client, INTERFACE).unwrap();
-    on_interface(&client, INTERFACE, |passing| {
+    on_interface(&client, INTERFACE, &[variant], |passing| {
         // A veth takes what XDP sends back only while its other end has a program too: one that protects nothing.
         passing.enforce(&Policy::default(), false);
-        on_interface(&server, INTERFACE, |bed| {
+        on_interface(&server, INTERFACE, &[variant], |bed| {
             let far = PacketSocket::open(&server, INTERFACE).unwrap();
             test(bed, &mut Cable { near, far, marks: 0 });
         });

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use allowlist::kernel::Variant;
 use xtask::lab::{Namespace, PacketSocket, link};
 
 use super::{answers::sum, cable::INTERFACE};
@@ -24,7 +25,8 @@ use crate::{
 /// Where [`frame`] sends its frames.
 const SERVER_MAC: &str = "02:00:00:00:00:01";
 /// How long something that has to come may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After so long nothing is expected any more.
 const SILENCE: Duration = Duration::from_millis(200);
 /// One that fits into a frame, and one that takes three fragments.
 const SIZES: [usize; 2] = [100, 4000];
@@ -76,7 +78,7 @@ impl Hosts {
 
     /// Runs a test with the program on the server's interface.
     fn run(&self, test: impl FnOnce(&mut Bed) + Send) {
-        on_interface(&self.server, INTERFACE, test);
+        on_interface(&self.server, INTERFACE, &Variant::ALL, test);
     }
 
     fn listen(&self, family: &Family, port: u16) -> UdpSocket {
@@ -225,18 +227,21 @@ fn connections_come_about_from_allowed_sources_only() {
         World::Enforced.enter(bed);
         let listener = TcpListener::bind(("::", PORT)).unwrap();
         for Family { friend, stranger, here } in FAMILIES {
-            let connect = |from: IpAddr, port: u16| {
+            let connect = |from: IpAddr, port: u16, within: Duration| {
                 // The route says which address the client speaks from.
                 let route = format!("route replace {here} dev {INTERFACE} src {from}");
                 hosts.client.ip(&[route]).unwrap();
                 let to: SocketAddr = (here, port).into();
-                hosts.client.inside(|| TcpStream::connect_timeout(&to, SILENCE)).unwrap()
+                hosts.client.inside(|| TcpStream::connect_timeout(&to, within)).unwrap()
             };
             let kind = |result: std::io::Result<TcpStream>| result.map_err(|error| error.kind());
-            assert_eq!(kind(connect(stranger, PORT)).unwrap_err(), ErrorKind::TimedOut);
+            assert_eq!(kind(connect(stranger, PORT, SILENCE)).unwrap_err(), ErrorKind::TimedOut);
             // Its packets do get here: at a port of no service nobody listens, and the server says so.
-            assert_eq!(kind(connect(stranger, DECOY)).unwrap_err(), ErrorKind::ConnectionRefused);
-            let mut client = connect(friend, PORT).unwrap();
+            assert_eq!(
+                kind(connect(stranger, DECOY, PATIENCE)).unwrap_err(),
+                ErrorKind::ConnectionRefused
+            );
+            let mut client = connect(friend, PORT, PATIENCE).unwrap();
             client.write_all(b"hello").unwrap();
             let (mut server, from) = listener.accept().unwrap();
             assert_eq!(from.ip().to_canonical(), friend);
