@@ -88,7 +88,7 @@ fn follow(ctx: &XdpContext, length: u64) -> u32 {
     }
     if handover.tasks & REJECT != 0
         && parsed.is_ok()
-        && reject::answer(ctx, &frame, &flow).is_some()
+        && reject::answer(ctx, &frame, &flow, length).is_some()
     {
         maps::count(handover.service, Judged::RejectSent, length);
         return XDP_TX;

@@ -39,16 +39,16 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-/// Turns a denied packet into its answer; `None` where it is not to be answered, or was cut and is no packet any
-/// more.
+/// Turns a denied packet, which is `length` bytes long in all its buffers, into its answer; `None` where it is not to
+/// be answered, or was cut and is no packet any more.
 #[inline(always)]
-pub(crate) fn answer(ctx: &XdpContext, frame: &Frame, flow: &Flow) -> Option<()> {
+pub(crate) fn answer(ctx: &XdpContext, frame: &Frame, flow: &Flow, length: u64) -> Option<()> {
     if flow.is_fragment || !may_be_answered(frame, flow) {
         return None;
     }
     match flow.protocol {
-        Protocol::Tcp => send_reset(ctx, flow, &Reset::of(frame, flow)?),
-        _ => send_icmp(ctx, flow),
+        Protocol::Tcp => send_reset(ctx, flow, length, &Reset::of(frame, flow)?),
+        _ => send_icmp(ctx, flow, length),
     }
 }
 
@@ -131,12 +131,12 @@ const fn length(bytes: usize) -> u16 {
 
 /// Puts a reset in the packet's place; the VLAN tags stay.
 #[inline(always)]
-fn send_reset(ctx: &XdpContext, flow: &Flow, reset: &Reset) -> Option<()> {
+fn send_reset(ctx: &XdpContext, flow: &Flow, now: u64, reset: &Reset) -> Option<()> {
     let start = usize::from(flow.network);
     match flow.family {
         Family::V4 => {
             let (source, destination) = (&v4(&flow.source), &v4(&flow.destination));
-            let frame = resize(ctx, 0, start + IPV4_HEADER + TCP_HEADER)?;
+            let frame = resize(ctx, now, 0, start + IPV4_HEADER + TCP_HEADER)?;
             turn_around(&frame)?;
             write_ipv4(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
             let pseudo = pseudo_v4(source, destination, TCP, length(TCP_HEADER));
@@ -144,7 +144,7 @@ fn send_reset(ctx: &XdpContext, flow: &Flow, reset: &Reset) -> Option<()> {
         }
         Family::V6 => {
             let (source, destination) = (&flow.source, &flow.destination);
-            let frame = resize(ctx, 0, start + IPV6_HEADER + TCP_HEADER)?;
+            let frame = resize(ctx, now, 0, start + IPV6_HEADER + TCP_HEADER)?;
             turn_around(&frame)?;
             write_ipv6(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
             let pseudo = pseudo_v6(source, destination, TCP, length(TCP_HEADER));
@@ -158,13 +158,13 @@ fn send_reset(ctx: &XdpContext, flow: &Flow, reset: &Reset) -> Option<()> {
 /// Packets with IP options or extension headers are not answered: quoting headers of any length would need loops
 /// that the verifier takes minutes to follow.
 #[inline(always)]
-fn send_icmp(ctx: &XdpContext, flow: &Flow) -> Option<()> {
+fn send_icmp(ctx: &XdpContext, flow: &Flow, now: u64) -> Option<()> {
     let start = usize::from(flow.network);
     let headers = usize::from(flow.transport) - start;
     match flow.family {
         Family::V4 if headers == IPV4_HEADER => {
             let (source, destination) = (&v4(&flow.source), &v4(&flow.destination));
-            let frame = make_room(ctx, start, MORE_V4, QUOTED_V4)?;
+            let frame = make_room(ctx, now, start, MORE_V4, QUOTED_V4)?;
             let length = length(ICMP_HEADER + QUOTED_V4);
             write_ipv4(&frame, start, ICMP, length, destination, source)?;
             // Administratively prohibited: RFC 1812, section 5.2.7.1.
@@ -173,7 +173,7 @@ fn send_icmp(ctx: &XdpContext, flow: &Flow) -> Option<()> {
         }
         Family::V6 if headers == IPV6_HEADER => {
             let (source, destination) = (&flow.source, &flow.destination);
-            let frame = make_room(ctx, start, MORE_V6, QUOTED_V6)?;
+            let frame = make_room(ctx, now, start, MORE_V6, QUOTED_V6)?;
             let length = length(ICMP_HEADER + QUOTED_V6);
             write_ipv6(&frame, start, ICMPV6, length, destination, source)?;
             // Administratively prohibited: RFC 4443, section 3.1.
@@ -187,8 +187,14 @@ fn send_icmp(ctx: &XdpContext, flow: &Flow) -> Option<()> {
 
 /// Moves the link header forward by `more` bytes, turned around, and cuts the packet to what is quoted.
 #[inline(always)]
-fn make_room(ctx: &XdpContext, start: usize, more: usize, quoted: usize) -> Option<Frame> {
-    let frame = resize(ctx, i32::try_from(more).ok()?, start + more + quoted)?;
+fn make_room(
+    ctx: &XdpContext,
+    now: u64,
+    start: usize,
+    more: usize,
+    quoted: usize,
+) -> Option<Frame> {
+    let frame = resize(ctx, now, i32::try_from(more).ok()?, start + more + quoted)?;
     // What is no longer link header in these bytes is overwritten by the headers of the answer.
     let mut at = 0;
     while at < MAX_LINK_HEADER {

@@ -9,6 +9,7 @@ mod api;
 mod bed;
 mod bpf;
 mod changes;
+mod flood;
 mod harness;
 mod lists;
 mod probe;
@@ -58,6 +59,8 @@ enum Part {
     Lists,
     /// What a packet costs in the kernel.
     Verdicts,
+    /// What reporting what is dropped costs while very much is.
+    Flood,
 }
 
 /// Sets up, builds, and measures as root.
@@ -88,6 +91,10 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     if wants(Part::Verdicts) {
         verdicts::measure(&binaries, &mut report)?;
+    }
+    // The last, for it stays on one CPU.
+    if wants(Part::Flood) {
+        flood::measure(&binaries, &mut report)?;
     }
     print!("\n{report}");
     fs::write(&json, format!("{:#}\n", report.json()))

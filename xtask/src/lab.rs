@@ -6,6 +6,7 @@
 mod bpffs;
 mod namespace;
 mod network;
+mod packets;
 mod process;
 mod redis;
 mod sweep;
@@ -16,6 +17,7 @@ pub use self::{
     bpffs::{Bpffs, Scratch},
     namespace::Namespace,
     network::{Host, INTERFACE, Network, link},
+    packets::PacketSocket,
     process::Process,
     redis::{Connection, PingLoop, redis_server},
     sweep::sweep,

@@ -36,8 +36,6 @@ const KEPT: usize = 4096;
 /// Events that a follower may be behind.
 const BEHIND: usize = 1024;
 const SECOND: Duration = Duration::from_secs(1);
-/// In milliseconds; short of a second, so that budgets are filled up in time.
-const LONGEST_POLL: u16 = 900;
 
 /// What gathered packets have in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -178,17 +176,20 @@ fn sse(event: &str, data: &impl Serialize) -> String {
 /// Where no thread can be had.
 pub(super) fn gather(mut events: Events, shared: Arc<Shared>) -> io::Result<()> {
     let gather = move || {
-        let mut refilled: Option<Instant> = None;
+        let mut next_refill = Instant::now();
         loop {
-            if refilled.is_none_or(|refilled| refilled.elapsed() >= SECOND) {
-                refilled = Some(Instant::now());
+            if Instant::now() >= next_refill {
+                next_refill = Instant::now() + SECOND;
                 match events.refill() {
                     Ok(lost) => shared.drops.note_lost(lost),
                     Err(error) => warn!("dropped packets are not reported: {error}"),
                 }
             }
-            // An error of poll is no worse than a second without a report.
-            let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], LONGEST_POLL);
+            let rest = next_refill.saturating_duration_since(Instant::now());
+            // In whole milliseconds, and not short of the rest. An error of poll is no worse than a second without a
+            // report.
+            let rest = u16::try_from(rest.as_millis() + 1).unwrap_or(u16::MAX);
+            let _ = poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], rest);
             let mut names = None;
             while let Some(drop) = events.next_drop() {
                 let names = names.get_or_insert_with(|| Names::of(&shared));

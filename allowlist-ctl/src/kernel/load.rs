@@ -17,25 +17,39 @@ use super::{Counters, Events, Pins, error::LoadError, retry::os_error};
 /// The program, compiled by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
 
-/// The judging program and the one that follows a denial, for kernels of different abilities.
-struct Variant {
-    names: [&'static str; 2],
-    /// 1 where the kernel has a clock that is read for next to nothing (Linux 5.11).
-    coarse_clock: u8,
-}
-
-const FRAGS: [&str; 2] = ["allowlist_frags", "aftermath_frags"];
-const PLAIN: [&str; 2] = ["allowlist", "aftermath"];
-
-/// The first variant that the kernel takes is the one that is used: packets in several buffers came with Linux 5.18.
-const VARIANTS: [Variant; 3] = [
-    Variant { names: FRAGS, coarse_clock: 1 },
-    Variant { names: PLAIN, coarse_clock: 1 },
-    Variant { names: PLAIN, coarse_clock: 0 },
-];
-
 /// The program's constant of [`Variant::coarse_clock`].
 const COARSE_CLOCK: &str = "COARSE_CLOCK";
+
+/// The programs for kernels of different abilities.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Variant {
+    /// Takes packets in several buffers, which came with Linux 5.18.
+    Frags,
+    /// Takes packets in one buffer.
+    Plain,
+    /// The same without the clock that is read for next to nothing, which came with Linux 5.11.
+    PlainOldClock,
+}
+
+impl Variant {
+    /// Every variant; the first one that the kernel takes is the one that is used.
+    pub const ALL: [Self; 3] = [Self::Frags, Self::Plain, Self::PlainOldClock];
+
+    /// The judging program and the one that follows a denial.
+    const fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Frags => ["allowlist_frags", "aftermath_frags"],
+            Self::Plain | Self::PlainOldClock => ["allowlist", "aftermath"],
+        }
+    }
+
+    const fn coarse_clock(self) -> u8 {
+        match self {
+            Self::Frags | Self::Plain => 1,
+            Self::PlainOldClock => 0,
+        }
+    }
+}
 
 /// A loaded program and its maps.
 pub(super) struct Loaded {
@@ -91,11 +105,11 @@ impl Loaded {
     }
 }
 
-/// Loads the program; its counters go on where those that are pinned left off.
+/// Loads the first of these variants that the kernel takes; its counters go on where those that are pinned left off.
 ///
 /// # Errors
 /// [`LoadError`] says in a sentence what is missing.
-pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
+pub(super) fn load(pins: &Pins, variants: &[Variant]) -> Result<Loaded, LoadError> {
     // Kernels before 5.11 account maps to this limit; newer ones do not care.
     if let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
         debug!("the limit of locked memory stays as it is: {errno}");
@@ -103,7 +117,8 @@ pub(super) fn load(pins: &Pins) -> Result<Loaded, LoadError> {
     // A line a dropped packet: only for whoever asks for it by name, not with RUST_LOG=debug.
     let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::TRACE) { 4 } else { 0 };
     let mut refused = None;
-    for Variant { names, coarse_clock } in VARIANTS {
+    for variant in variants {
+        let (names, coarse_clock) = (variant.names(), variant.coarse_clock());
         let mut loader = EbpfLoader::new();
         loader.override_global(aya_log::LEVEL, &log_level, true);
         loader.override_global(COARSE_CLOCK, &coarse_clock, true);

@@ -36,9 +36,10 @@ pub use self::{
     error::{AttachError, LoadError, SyncError},
     events::{Drop, DropReason, Events},
     hits::Hits,
+    load::Variant,
     netlink::{Interface, interfaces},
     pins::Pins,
-    trial::Action,
+    trial::{Action, Program},
 };
 use allowlist_common::abi::maps;
 
@@ -63,8 +64,20 @@ impl Kernel {
     /// # Errors
     /// [`LoadError`] says in a sentence what is missing.
     pub fn load(pins: Pins, policy: &Policy) -> Result<Self, LoadError> {
+        Self::load_one_of(&Variant::ALL, pins, policy)
+    }
+
+    /// The same with the first of these variants that the kernel takes.
+    ///
+    /// # Errors
+    /// As of [`Kernel::load`].
+    pub fn load_one_of(
+        variants: &[Variant],
+        pins: Pins,
+        policy: &Policy,
+    ) -> Result<Self, LoadError> {
         pins.prepare()?;
-        let mut loaded = load::load(&pins)?;
+        let mut loaded = load::load(&pins, variants)?;
         let mut enforced = Enforced::new(&mut loaded)?;
         let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?)?;
         hit_maps.cover(policy.ids.highest(), &pins)?;

@@ -17,6 +17,17 @@ pub enum Action {
     SentBack,
 }
 
+/// A loaded program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Program {
+    /// Its name in the object.
+    pub name: &'static str,
+    /// Its id in the kernel.
+    pub id: u32,
+    /// How many instructions the verifier followed; the kernel says so since Linux 5.16.
+    pub instructions: u32,
+}
+
 /// Of `enum xdp_action` in `linux/bpf.h`.
 const DROP: u32 = 1;
 const PASS: u32 = 2;
@@ -43,13 +54,14 @@ impl Kernel {
         }
     }
 
-    /// How many instructions the verifier followed in each of the loaded programs, by name; the kernel says so since
-    /// Linux 5.16.
+    /// The loaded programs: the judging one and the one that follows a denial.
     #[must_use]
-    pub fn instructions(&self) -> Vec<(&'static str, u32)> {
-        let count =
-            |program: &aya::programs::Xdp| program.info().ok()?.verified_instruction_count();
+    pub fn programs(&self) -> Vec<Program> {
         let programs = self.loaded.programs();
-        programs.filter_map(|(name, program)| Some((name, count(program)?))).collect()
+        let about = |(name, program): (_, &aya::programs::Xdp)| {
+            let info = program.info().ok()?;
+            Some(Program { name, id: info.id(), instructions: info.verified_instruction_count()? })
+        };
+        programs.filter_map(about).collect()
     }
 }

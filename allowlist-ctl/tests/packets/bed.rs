@@ -1,9 +1,13 @@
 //! The loaded program in a network namespace of its own, with the host's judge beside it.
 
 use allowlist::{
-    kernel::{Action, Events, Interface, Kernel, Pins, XdpMode, boot_clock, interfaces},
+    kernel::{
+        Action, Drop, Events, Interface, Kernel, Pins, Program, Variant, XdpMode, boot_clock,
+        interfaces,
+    },
     policy::Policy,
 };
+use allowlist_common::abi::Judged;
 use xtask::lab::{Bpffs, Namespace, Scratch};
 
 use crate::{
@@ -18,34 +22,72 @@ pub(crate) const SHORTEST: usize = 14;
 pub(crate) struct Bed {
     kernel: Kernel,
     host: Host,
-    loopback: Interface,
+    places: Vec<(Interface, XdpMode)>,
     events: Events,
     counters: Vec<Counted>,
 }
 
 /// Runs a test in a new namespace. Without a policy yet, everything passes.
 pub(crate) fn in_lab(test: impl FnOnce(&mut Bed) + Send) {
-    let namespace = Namespace::new("packets").unwrap();
+    in_lab_with(&Variant::ALL, test);
+}
+
+/// The same with the first of these variants of the program that the kernel takes.
+pub(crate) fn in_lab_with(variants: &[Variant], test: impl FnOnce(&mut Bed) + Send) {
+    inside(&Namespace::new("packets").unwrap(), variants, None, test);
+}
+
+/// Runs a test in a namespace where the program is on an interface too, in native mode.
+pub(crate) fn on_interface(
+    namespace: &Namespace,
+    interface: &str,
+    variants: &[Variant],
+    test: impl FnOnce(&mut Bed) + Send,
+) {
+    inside(namespace, variants, Some(interface), test);
+}
+
+fn inside(
+    namespace: &Namespace,
+    variants: &[Variant],
+    native: Option<&str>,
+    test: impl FnOnce(&mut Bed) + Send,
+) {
     let scratch = Scratch::new().unwrap();
     let bpffs = Bpffs::mount(&scratch.path().join("bpffs")).unwrap();
     namespace
         .inside(|| {
             let nothing = Policy::default();
-            let mut kernel = Kernel::load(Pins::at(bpffs.path()), &nothing).unwrap();
-            let found = interfaces().unwrap();
-            let loopback = found.into_iter().find(|found| found.ifindex == LOOPBACK).unwrap();
+            let pins = Pins::at(bpffs.path());
+            let mut kernel = Kernel::load_one_of(variants, pins, &nothing).unwrap();
             let host = Host::new(&nothing, false, &boot_clock());
             let events = kernel.take_events().unwrap();
-            test(&mut Bed { kernel, host, loopback, events, counters: Vec::new() });
+            let mut bed = Bed { kernel, host, places: places(native), events, counters: vec![] };
+            test(&mut bed);
         })
         .unwrap();
 }
 
+/// Loopback, which test runs come in on, and the interface with that name.
+fn places(native: Option<&str>) -> Vec<(Interface, XdpMode)> {
+    let found = interfaces().unwrap();
+    let place = |interface: Interface| {
+        let is_native = native == Some(&interface.name);
+        let mode = if is_native { XdpMode::Native } else { XdpMode::Generic };
+        (is_native || interface.ifindex == LOOPBACK).then_some((interface, mode))
+    };
+    let places: Vec<_> = found.into_iter().filter_map(place).collect();
+    assert_eq!(places.len(), 1 + native.iter().len(), "{native:?} in {places:?}");
+    places
+}
+
 impl Bed {
-    /// Puts a policy in force, with or without strict fragments on the interface.
+    /// Puts a policy in force, with or without strict fragments on the interfaces.
     pub(crate) fn enforce(&mut self, policy: &Policy, strict: bool) {
         self.kernel.apply(policy).unwrap();
-        self.kernel.attach(&self.loopback, XdpMode::Generic, strict).unwrap();
+        for (interface, mode) in &self.places {
+            self.kernel.attach(interface, *mode, strict).unwrap();
+        }
         self.kernel.tidy();
         self.host = Host::new(policy, strict, &boot_clock());
         let services: Vec<u16> = policy.services.values().map(|service| service.number).collect();
@@ -91,7 +133,17 @@ impl Bed {
         grown
     }
 
-    pub(crate) fn instructions(&self) -> Vec<(&'static str, u32)> {
-        self.kernel.instructions()
+    /// What was reported since this was asked last.
+    pub(crate) fn drops(&mut self) -> Vec<Drop> {
+        std::iter::from_fn(|| self.events.next_drop()).collect()
+    }
+
+    /// How many packets of a service were answered so far.
+    pub(crate) fn answered(&self, service: u16) -> u64 {
+        self.kernel.counters().service(service, Judged::RejectSent).unwrap().packets
+    }
+
+    pub(crate) fn programs(&self) -> Vec<Program> {
+        self.kernel.programs()
     }
 }

@@ -1,4 +1,5 @@
-//! The table of packets and random ones, judged by the host's code and by the loaded program. Needs root.
+//! The table of packets, scapy's and random ones, judged by the host's code and by the loaded program, and sent to it
+//! over a cable. Needs root.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
@@ -9,7 +10,9 @@ mod fuzz;
 mod host;
 mod policies;
 mod rows;
+mod scapy;
 #[path = "../../../allowlist-common/tests/packets/table/mod.rs"]
 mod table;
 mod truncated;
 mod verifier;
+mod wire;

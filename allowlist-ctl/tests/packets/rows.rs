@@ -1,7 +1,7 @@
 //! Every row of the table, in every world.
 
 use allowlist::{
-    kernel::Action,
+    kernel::{Action, Variant},
     policy::{
         Service,
         service::{Action as Denial, Mode},
@@ -13,12 +13,12 @@ use allowlist_common::{
 };
 
 use crate::{
-    bed::{Bed, SHORTEST, in_lab},
+    bed::{Bed, SHORTEST, in_lab, in_lab_with},
     counted::{Counted, Tally},
     policies::of_the_table,
     table::{
         self, CLOSED, Fate, MONITOR, OPEN, Row,
-        build::{FRIEND, STRANGER, V4, V6, frame},
+        build::{FRIEND, STRANGER, UDP, V4, V6, frame},
         row,
     },
 };
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// The counter that a packet of this fate grows here.
-    fn counter(self, fate: Fate) -> Counted {
+    pub(crate) fn counter(self, fate: Fate) -> Counted {
         let no_service = Counted::Unmatched(Unmatched::NO_SERVICE);
         match fate {
             Fate::Admitted | Fate::Denied if self == Self::Off => no_service,
@@ -96,7 +96,8 @@ impl World {
     }
 }
 
-fn check(bed: &mut Bed, world: World, row: &Row, failures: &mut Vec<String>) {
+/// Whether host and kernel judge a row as it states.
+pub(crate) fn check(bed: &mut Bed, world: World, row: &Row, failures: &mut Vec<String>) {
     let expected = world.counter(row.fate);
     let host = bed.on_host(&row.frame);
     if host != expected {
@@ -113,45 +114,48 @@ fn check(bed: &mut Bed, world: World, row: &Row, failures: &mut Vec<String>) {
     }
 }
 
-#[test]
-fn host_and_kernel_judge_every_row_of_the_table_as_it_states() {
-    in_lab(|bed| {
-        let rows = table::rows();
-        let mut failures = Vec::new();
-        for world in World::ALL {
-            world.enter(bed);
-            for row in &rows {
-                check(bed, world, row, &mut failures);
-            }
+/// The same of every row, in every world.
+pub(crate) fn check_all(bed: &mut Bed, rows: &[Row]) {
+    let mut failures = Vec::new();
+    for world in World::ALL {
+        world.enter(bed);
+        for row in rows {
+            check(bed, world, row, &mut failures);
         }
-        println!("{} rows in {} worlds", rows.len(), World::ALL.len());
-        assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
-    });
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// More than a page: the test run hands it over in several buffers, as drivers do.
 #[test]
-fn jumbo_frames_are_judged_by_the_headers_in_their_first_buffer() {
+fn host_and_kernel_judge_every_row_of_the_table_as_it_states() {
+    let rows = table::rows();
+    for variant in Variant::ALL {
+        in_lab_with(&[variant], |bed| check_all(bed, &rows));
+    }
+    println!("{} rows in {} worlds", rows.len(), World::ALL.len());
+}
+
+/// More than a page: the kernel hands them over in several buffers.
+pub(crate) fn jumbo_rows() -> [Row; 6] {
     let long = |mut frame: Vec<u8>| {
         frame.resize(9000, 0);
         frame
     };
     let with = |source| V4 { source, total: Some(8986), ..V4::to(table::PORT) };
     let v6 = V6 { length: Some(8946), ..V6::to(table::PORT) };
-    let rows = [
+    let udp_v4 = V4 { protocol: UDP, ..with(STRANGER) };
+    let udp_v6 = V6 { protocol: UDP, ..v6.clone() };
+    [
+        row("jumbo frame, UDP over IPv4", long(udp_v4.frame()), Fate::Denied),
+        row("jumbo frame, UDP over IPv6", long(udp_v6.frame()), Fate::Denied),
         row("jumbo frame, IPv4", long(with(STRANGER).frame()), Fate::Denied),
         row("jumbo frame, IPv4, allowed source", long(with(FRIEND).frame()), Fate::Admitted),
         row("jumbo frame, IPv6", long(v6.frame()), Fate::Denied),
         row("jumbo frame of ARP", long(frame(&[], 0x0806, &[0; 28])), Fate::Passed(Aside::NotIp)),
-    ];
-    in_lab(|bed| {
-        let mut failures = Vec::new();
-        for world in World::ALL {
-            world.enter(bed);
-            for row in &rows {
-                check(bed, world, row, &mut failures);
-            }
-        }
-        assert!(failures.is_empty(), "{}", failures.join("\n"));
-    });
+    ]
+}
+
+#[test]
+fn jumbo_frames_are_judged_by_the_headers_in_their_first_buffer() {
+    in_lab(|bed| check_all(bed, &jumbo_rows()));
 }

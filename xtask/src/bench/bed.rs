@@ -2,15 +2,16 @@
 
 use std::{
     fmt,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use xtask::lab::{Bpffs, Host, INTERFACE, Network, Process, Scratch};
 
-use super::api::Client;
+use super::{api::Client, bpf};
 
 /// Where the daemon keeps its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,18 @@ impl Bed {
         let mut command = Command::new(self.binaries.join("allowlist-ctl"));
         command.args(arguments).env("ALLOWLIST_SOCKET", self.scratch.path().join("socket"));
         command
+    }
+
+    /// What `GET /v1/status` answers.
+    pub(super) fn status(&self) -> Result<Value> {
+        Ok(self.connect()?.request("GET", "/v1/status", "application/json", b"")?.body)
+    }
+
+    /// The program that the daemon has on the server's interface.
+    pub(super) fn program(&self) -> Result<OwnedFd> {
+        let status = self.status()?;
+        let id = status["interfaces"][0]["program_id"].as_u64().context("no program")?;
+        bpf::program_by_id(u32::try_from(id)?)
     }
 
     /// Protects a UDP port.

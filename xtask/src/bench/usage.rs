@@ -41,10 +41,32 @@ pub(super) fn run(command: &mut Command) -> Result<Usage> {
 
 /// Most memory that was resident at once since a process began, in bytes.
 pub(super) fn peak_memory(pid: u32) -> Result<u64> {
+    memory(pid, "VmHWM:")
+}
+
+/// What memory of a process is resident, in bytes.
+pub(super) fn resident_memory(pid: u32) -> Result<u64> {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: u32, which: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(which));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
     Ok(kilobytes.context("the process has ended")?.parse::<u64>()? * 1024)
+}
+
+/// Keeps this thread on the CPU that it is on, and what it starts from now on.
+pub(super) fn stay_on_this_cpu() -> Result<()> {
+    // SAFETY: a set of bits, for which zeros are a value; the call takes nothing.
+    let (mut cpus, cpu): (libc::cpu_set_t, _) = unsafe { (mem::zeroed(), libc::sched_getcpu()) };
+    // SAFETY: it checks that the set has room for this CPU.
+    unsafe { libc::CPU_SET(usize::try_from(cpu)?, &mut cpus) };
+    // SAFETY: the set outlives the call and is as long as it says; 0 stands for this thread.
+    if unsafe { libc::sched_setaffinity(0, mem::size_of_val(&cpus), &raw const cpus) } != 0 {
+        return Err(std::io::Error::last_os_error()).context("no thread that stays on a CPU");
+    }
+    Ok(())
 }
 
 /// A time in milliseconds.

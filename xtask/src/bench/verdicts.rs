@@ -67,9 +67,7 @@ pub(super) fn measure(binaries: &Path, report: &mut Report) -> Result<()> {
         write_list(&list, size)?;
         bed.replace(&service, &std::fs::read(&list)?)?;
     }
-    let program = status(&bed)?["interfaces"][0]["program_id"].as_u64().context("no program")?;
-    let program = bpf::program_by_id(u32::try_from(program)?)?;
-    let mut stage = Stage { program, addresses: addresses()?, cases: Vec::new() };
+    let mut stage = Stage { program: bed.program()?, addresses: addresses()?, cases: Vec::new() };
     stage.ours()?;
     let ours = stage.cases.len();
     if xdp_filter::is_here() {
@@ -177,7 +175,7 @@ impl Stage {
 fn check(bed: &Bed, cases: &[Case]) -> Result<()> {
     const REPEAT: u32 = 100_000;
     let counted = |verdict| -> Result<u64> {
-        let status = status(bed)?;
+        let status = bed.status()?;
         let services = status["services"].as_array().context("no services")?;
         let key = if verdict == XDP_DROP { "denied" } else { "admitted" };
         let of = |service: &Value| service[key]["packets"].as_u64();
@@ -192,10 +190,6 @@ fn check(bed: &Bed, cases: &[Case]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn status(bed: &Bed) -> Result<Value> {
-    Ok(bed.connect()?.request("GET", "/v1/status", "application/json", b"")?.body)
 }
 
 fn write_list(path: &Path, size: u32) -> Result<()> {
