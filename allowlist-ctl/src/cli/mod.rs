@@ -6,6 +6,8 @@
 mod args;
 mod client;
 mod console;
+mod document;
+mod edit;
 mod error;
 mod events;
 mod exit;
@@ -17,6 +19,7 @@ mod run;
 mod table;
 #[cfg(test)]
 mod testing;
+mod when;
 
 use std::{
     io::{self, BufWriter, IsTerminal as _},
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
     };
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let mut console = Console {
+        editor: edit::find_editor(),
         is_asked: stdin.is_terminal() && stderr.is_terminal(),
         paint: Paint::for_terminal(stdout.is_terminal()),
         stderr_paint: Paint::for_terminal(stderr.is_terminal()),
