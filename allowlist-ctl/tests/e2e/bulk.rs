@@ -1,6 +1,10 @@
 //! Many entries at once: the whole policy as TOML, lists in an editor, and every way to write an entry.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -52,6 +56,8 @@ fn edit(server: &Server, script: &str, arguments: &[&str]) -> Result<Outcome> {
         .env("TMPDIR", server.directory())
         .env_remove("VISUAL")
         .env("EDITOR", editor)
+        // As a terminal has it, for signals to all of them.
+        .process_group(0)
         .output()?;
     Ok(output.into())
 }
@@ -208,6 +214,11 @@ fn a_list_is_changed_in_an_editor() -> Result<()> {
     ];
     ensure!(entries(&server, "office")? == expected, "{:?}", entries(&server, "office")?);
     ensure!(kept(&server)?.is_empty());
+
+    // Keys that interrupt something inside the editor end neither the editor nor the command.
+    let script = "trap : INT QUIT; kill -INT 0; kill -QUIT 0; echo 10.4.0.0/16 >> \"$1\"";
+    let told = edit(&server, script, &["office"])?;
+    ensure!(told.stdout.contains("+ office 10.4.0.0/16\n"), "{told:?}");
     Ok(())
 }
 

@@ -47,7 +47,8 @@ pub(super) fn run(editor: Option<&str>, file: &Path) -> Result<(), Error> {
 fn wait(command: &str, file: &Path) -> io::Result<ExitStatus> {
     // A command may have arguments, as in "code --wait", and the shell tells them apart.
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(format!("{command} \"$@\"")).arg(command).arg(file);
+    // Keys that interrupt the editor do not end the shell before it.
+    shell.arg("-c").arg(format!("trap : INT QUIT; {command} \"$@\"")).arg(command).arg(file);
     if !io::stdout().is_terminal() {
         // What this program prints goes elsewhere, and the editor belongs on the terminal.
         shell.stdout(io::stderr());
