@@ -163,6 +163,8 @@ mod tests {
     #[test]
     fn what_is_no_end_is_said_with_what_would_be_right() {
         let now = NOW.parse().unwrap();
+        let is_past = |text| matches!(end_at(text, now), Err(InvalidTime::Past { .. }));
+        assert!(is_past(NOW) && !is_past("2026-11-22T02:00:00.250000001Z"));
         for text in ["", "60", "soon", "2x", "1h 1d"] {
             let error = end_after(text, now).unwrap_err();
             assert_eq!(error, InvalidTime::Span(text.to_owned()), "{text}");
