@@ -123,17 +123,22 @@ fn address(text: &str) -> Result<Prefix, InvalidPrefix> {
 /// The path of an interface, escaped.
 pub(super) fn interface_path(name: &str, wrong: &mut Wrong) -> String {
     wrong.take(check_interface(name));
-    let mut path = "/v1/interfaces/".to_owned();
-    for byte in name.bytes() {
+    format!("/v1/interfaces/{}", escape(name))
+}
+
+/// A text as a part of a path or query.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
         // RFC 3986, section 2.3: unreserved characters stand for themselves.
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(byte.into());
+            escaped.push(byte.into());
         } else {
             // Writing to a string does not fail.
-            let _: std::fmt::Result = write!(path, "%{byte:02X}");
+            let _: std::fmt::Result = write!(escaped, "%{byte:02X}");
         }
     }
-    path
+    escaped
 }
 
 /// Whether the kernel would take it for the name of an interface (`dev_valid_name` of Linux).
