@@ -2,15 +2,14 @@
 //!
 //! Names, ports and entries stay text here: [`super::request`] reads them, and names every bad one at once.
 
+mod options;
+
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::{
-    api::ChangeOptions,
-    kernel::XdpMode,
-    policy::service::{Action, Mode, WhenEmpty},
-};
+pub(super) use self::options::{ChangeArgs, EndArgs, EntryArgs, ModeArg, ProtectArgs, Shell};
+use crate::kernel::XdpMode;
 
 const AFTER_HELP: &str = "\
 A first session:
@@ -53,32 +52,9 @@ pub(super) enum Command {
 Examples:
   allowlist-ctl protect redis tcp/6379 tcp/16379
   allowlist-ctl protect staging tcp/5432 --address 192.0.2.8 --address 2001:db8:8::/64
+  allowlist-ctl protect web tcp/443 --include office --include monitoring
   allowlist-ctl protect ssh tcp/22 --mode monitor --action reject")]
-    Protect {
-        /// Name of the service
-        name: String,
-        /// Ports: tcp/6379, udp/5000-5010; also udplite, sctp and dccp
-        #[arg(required = true, value_name = "PORT")]
-        ports: Vec<String>,
-        /// Limit it to this interface; may be repeated, 'all' lifts the limit
-        #[arg(long = "interface", value_name = "IF")]
-        interfaces: Vec<String>,
-        /// Limit it to packets to this destination, an address or a prefix; may be repeated, 'any'
-        /// lifts the limit
-        #[arg(long = "address", value_name = "ADDR")]
-        addresses: Vec<String>,
-        /// What becomes of packets that are not allowed
-        #[arg(long, value_enum)]
-        mode: Option<ModeArg>,
-        /// How packets are dropped
-        #[arg(long, value_enum)]
-        action: Option<ActionArg>,
-        /// Whom it admits while it has no entries
-        #[arg(long, value_enum, value_name = "STATE")]
-        when_empty: Option<WhenEmptyArg>,
-        #[command(flatten)]
-        change: ChangeArgs,
-    },
+    Protect(ProtectArgs),
     /// Remove a service and its entries
     #[command(after_help = "Example: allowlist-ctl unprotect redis --yes")]
     Unprotect {
@@ -104,16 +80,48 @@ Examples:
         #[command(flatten)]
         change: ChangeArgs,
     },
-    /// Add entries to a service
+    /// Make a group, or have it follow a file
+    ///
+    /// A group is a list of entries that services include, see `protect --include`. Every service
+    /// includes the group 'trusted', which is always there. The entries of a group that follows a
+    /// file are those of the file, beside the ones that are added by command; they change with it.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl group office
+  allowlist-ctl group monitoring --follow /etc/allowlist/monitoring.txt
+  allowlist-ctl group monitoring --follow none")]
+    Group {
+        /// Name of the group
+        name: String,
+        /// The file, with an entry a line as for `replace`; 'none' follows no file any more
+        #[arg(long, value_name = "FILE")]
+        follow: Option<PathBuf>,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Remove a group and its entries
+    ///
+    /// A group that services include is not removed.
+    #[command(after_help = "Example: allowlist-ctl ungroup office")]
+    Ungroup {
+        /// Name of the group
+        name: String,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Add entries to a service or group
     ///
     /// The most specific entry that covers an address decides. An entry that is there already gets
-    /// the new comment.
+    /// the new comment and the new end. An entry that has ended no longer decides; it stays in the
+    /// list until it is removed, so that its end opens nothing.
     #[command(after_help = "\
 Examples:
   allowlist-ctl add redis 203.0.113.7 2001:db8::/32 --comment 'web servers'
-  allowlist-ctl add redis 10.0.0.0/8 '!10.6.6.0/24'")]
+  allowlist-ctl add redis 10.0.0.0/8 '!10.6.6.0/24'
+  allowlist-ctl add redis 198.51.100.7 --for 2h30m --comment visitor
+  allowlist-ctl add trusted 192.0.2.0/24 --confirm 60s")]
     Add {
-        /// Name of the service
+        /// Name of the service or group
         name: String,
         #[command(flatten)]
         entries: EntryArgs,
@@ -121,28 +129,31 @@ Examples:
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
         #[command(flatten)]
+        end: EndArgs,
+        #[command(flatten)]
         change: ChangeArgs,
     },
-    /// Remove entries from a service
+    /// Remove entries from a service or group
     ///
     /// Removes all of the given entries, or none where one of them is not there. Connections that
     /// they admitted are cut.
     #[command(after_help = "Example: allowlist-ctl remove redis 203.0.113.7")]
     Remove {
-        /// Name of the service
+        /// Name of the service or group
         name: String,
         #[command(flatten)]
         entries: EntryArgs,
         #[command(flatten)]
         change: ChangeArgs,
     },
-    /// Make the entries of a service exactly those of a file
+    /// Make the entries of a service or group exactly those of a file
     ///
-    /// The file has an entry a line, written as for `add`; a comment after '#' is kept with its
-    /// entry. A line that cannot be read is named, and nothing is changed.
+    /// The file has an entry a line, written as for `add`; ' until=2026-12-01T00:00Z' behind it is
+    /// its end, and a comment after '#' is kept with it. A line that cannot be read is named, and
+    /// nothing is changed.
     #[command(after_help = "Example: allowlist-ctl replace redis -f office.txt --dry-run")]
     Replace {
-        /// Name of the service
+        /// Name of the service or group
         name: String,
         /// The file; '-' reads standard input
         #[arg(short, long, value_name = "FILE")]
@@ -150,11 +161,91 @@ Examples:
         #[command(flatten)]
         change: ChangeArgs,
     },
-    /// Show entries, of one service or of all
+    /// Change the entries of a service or group in an editor
+    ///
+    /// Opens $VISUAL, or $EDITOR, on a text as `replace` takes it. Lines that cannot be read are
+    /// shown, and can be edited again; a text that is not taken is kept in a file.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl edit redis
+  allowlist-ctl edit office --confirm 5m")]
+    Edit {
+        /// Name of the service or group
+        name: String,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Show entries, of one service or group or of all
     #[command(after_help = "Example: allowlist-ctl list redis")]
     List {
-        /// Name of the service
+        /// Name of the service or group
         name: Option<String>,
+    },
+    /// Print the whole policy as TOML, for `apply`
+    ///
+    /// Entries of followed files are not in it, as the files say them.
+    #[command(after_help = "Example: allowlist-ctl export > policy.toml")]
+    Export,
+    /// Make the whole policy that of a file
+    ///
+    /// Takes what `export` prints, and shows what differs. Services, groups and entries that the
+    /// file does not have are removed. Applying what was exported changes nothing.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl apply -f policy.toml --dry-run
+  allowlist-ctl apply -f policy.toml --confirm 5m")]
+    Apply {
+        /// The file; '-' reads standard input
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Keep a change that was made with --confirm
+    #[command(after_help = "Example: allowlist-ctl confirm")]
+    Confirm,
+    /// Undo the pending change, or go back to an earlier revision
+    ///
+    /// Undoes the change that waits to be confirmed; where none does, the policy becomes what it
+    /// was before the last change. With --to it becomes what it was at a revision, which makes a
+    /// new one.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl rollback
+  allowlist-ctl rollback --to 41 --dry-run")]
+    Rollback {
+        /// Go back to this revision; `allowlist-ctl revisions` shows those that are kept
+        #[arg(long, value_name = "REV")]
+        to: Option<u64>,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Show the revisions that `rollback` can go back to
+    #[command(after_help = "Example: allowlist-ctl revisions")]
+    Revisions,
+    /// Show who changed what and when
+    ///
+    /// Refusals and failures are shown, too. Every row has a hash over those before it: --verify says
+    /// whether a row was altered, removed or inserted since, and where; the daemon's log has the
+    /// hashes to compare with.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl audit --name redis --since 7d
+  allowlist-ctl audit --verify")]
+    Audit {
+        /// Only what is about this service, group or interface
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Only what was asked for in so long: 90s, 2h30m, 7d, 4w
+        #[arg(long, value_name = "DUR")]
+        since: Option<String>,
+        /// Show at most N rows, the latest
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+        /// Say whether the trail is as it was written
+        #[arg(long, conflicts_with_all = ["name", "since", "limit"])]
+        verify: bool,
     },
     /// Show dropped packets
     ///
@@ -204,120 +295,6 @@ Example: allowlist-ctl completions bash > /etc/bash_completion.d/allowlist-ctl")
         #[arg(value_enum)]
         shell: Shell,
     },
-}
-
-/// Entries as `add` and `remove` take them.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct EntryArgs {
-    /// Addresses, prefixes or ranges (10.0.0.1-10.0.0.9); '!' before one makes it an except, which
-    /// denies a smaller range inside an allowed one (quote it for the shell)
-    #[arg(required = true, value_name = "CIDR")]
-    pub(super) cidrs: Vec<String>,
-    /// Take all of them for excepts, as if written with '!'
-    #[arg(long)]
-    pub(super) except: bool,
-}
-
-/// What every change takes.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub(super) struct ChangeArgs {
-    /// Go ahead without asking where a closed service would come to admit everyone
-    #[arg(long)]
-    pub(super) yes: bool,
-    /// Override the guard, which refuses what would likely shut out or let in too many
-    #[arg(long)]
-    pub(super) force: bool,
-    /// Say what would change, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Refuse unless the policy is still at revision N
-    #[arg(long, value_name = "N")]
-    pub(super) if_revision: Option<u64>,
-}
-
-impl From<ChangeArgs> for ChangeOptions {
-    fn from(args: ChangeArgs) -> Self {
-        let ChangeArgs { yes, force, dry_run, if_revision } = args;
-        Self { yes, force, dry_run, confirm: None, session: None, if_revision }
-    }
-}
-
-/// What becomes of packets that are not allowed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(super) enum ModeArg {
-    /// Drop them
-    Enforce,
-    /// Pass them, and count what would be dropped
-    Monitor,
-    /// Judge no packets at all
-    Off,
-}
-
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::Enforce => Self::Enforce,
-            ModeArg::Monitor => Self::Monitor,
-            ModeArg::Off => Self::Off,
-        }
-    }
-}
-
-/// How packets are dropped.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(super) enum ActionArg {
-    /// Without a word
-    Drop,
-    /// With an answer, so that the client knows at once: a TCP reset or an ICMP error
-    Reject,
-}
-
-impl From<ActionArg> for Action {
-    fn from(action: ActionArg) -> Self {
-        match action {
-            ActionArg::Drop => Self::Drop,
-            ActionArg::Reject => Self::Reject,
-        }
-    }
-}
-
-/// Whom a service admits while it has no entries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(super) enum WhenEmptyArg {
-    /// Everyone
-    Open,
-    /// No one
-    Closed,
-}
-
-impl From<WhenEmptyArg> for WhenEmpty {
-    fn from(when_empty: WhenEmptyArg) -> Self {
-        match when_empty {
-            WhenEmptyArg::Open => Self::Open,
-            WhenEmptyArg::Closed => Self::Closed,
-        }
-    }
-}
-
-/// Shells that completions are made for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(super) enum Shell {
-    /// GNU bash
-    Bash,
-    /// zsh
-    Zsh,
-    /// fish
-    Fish,
-}
-
-impl From<Shell> for clap_complete::Shell {
-    fn from(shell: Shell) -> Self {
-        match shell {
-            Shell::Bash => Self::Bash,
-            Shell::Zsh => Self::Zsh,
-            Shell::Fish => Self::Fish,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::{
     io::{self, BufRead, Write},
 };
 
+use crate::api::SshSession;
+
 /// Standard input, output and error.
 pub(super) struct Console<'a> {
     /// Where answers and `replace -f -` are read.
@@ -14,6 +16,10 @@ pub(super) struct Console<'a> {
     pub(super) stdout: &'a mut dyn Write,
     /// Where errors, warnings and questions go.
     pub(super) stderr: &'a mut dyn Write,
+    /// What texts are edited with; none where there is no editor.
+    pub(super) editor: Option<String>,
+    /// The SSH session that the command was typed in, found where it is wanted.
+    pub(super) session: fn() -> Option<SshSession>,
     /// Whether there is somebody to answer a question.
     pub(super) is_asked: bool,
     /// How stdout is coloured.
@@ -60,6 +66,10 @@ pub(super) enum Style {
     Alarm,
     /// An error.
     Error,
+    /// Gone, in a difference.
+    Gone,
+    /// Other than before, in a difference.
+    Other,
 }
 
 /// Colours, or none.
@@ -72,6 +82,10 @@ impl Paint {
     /// No colours.
     #[cfg(test)]
     pub(super) const OFF: Self = Self { on: false };
+
+    /// Colours.
+    #[cfg(test)]
+    pub(super) const ON: Self = Self { on: true };
 
     /// Colours on a terminal, unless `NO_COLOR` (<https://no-color.org>) refuses them.
     pub(super) fn for_terminal(is_terminal: bool) -> Self {
@@ -89,6 +103,8 @@ impl Paint {
             Style::Good => "32",
             Style::Alarm => "1;33",
             Style::Error => "1;31",
+            Style::Gone => "31",
+            Style::Other => "33",
         };
         format!("\x1b[{code}m{text}\x1b[0m").into()
     }
@@ -136,7 +152,7 @@ mod tests {
     #[test]
     fn colours_are_written_only_where_they_are_wanted() {
         assert_eq!(Paint::OFF.paint(Style::Error, "x"), "x");
-        assert_eq!(Paint { on: true }.paint(Style::Error, "x"), "\x1b[1;31mx\x1b[0m");
-        assert_eq!(Paint { on: true }.paint(Style::Plain, "x"), "x");
+        assert_eq!(Paint::ON.paint(Style::Error, "x"), "\x1b[1;31mx\x1b[0m");
+        assert_eq!(Paint::ON.paint(Style::Plain, "x"), "x");
     }
 }

@@ -2,16 +2,21 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
 use super::{
     console::{Console, Style, clean},
+    document::InvalidPolicy,
     exit::Exit,
+    render::cut_lines,
 };
-use crate::api::{ErrorCode, Problem};
+use crate::{
+    api::{CutConnection, ErrorCode, Problem},
+    policy::Name,
+};
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,9 @@ pub(super) enum Error {
     /// The file of a list.
     #[error(transparent)]
     File(#[from] super::file::FileError),
+    /// The policy of `apply`.
+    #[error(transparent)]
+    Policy(#[from] InvalidPolicy),
     /// Nobody listens at the socket.
     #[error("no daemon answers at {}", .0.display())]
     NoDaemon(PathBuf),
@@ -57,12 +65,39 @@ pub(super) enum Error {
     /// The daemon's refusal.
     #[error(transparent)]
     Refused(#[from] Problem),
+    /// The audit trail is not what was written.
+    #[error("the audit trail is not as it was written")]
+    Altered,
     /// What was followed came to its end.
     #[error("the daemon no longer tells of dropped packets")]
     Ended,
     /// The question was not answered with yes.
     #[error("not confirmed, nothing was changed")]
     Declined,
+    /// There is no editor.
+    #[error("no editor was found; nothing was changed")]
+    NoEditor,
+    /// The editor failed.
+    #[error("the editor '{command}' {reason}; nothing was changed")]
+    Editor {
+        /// Its command.
+        command: String,
+        /// How it failed.
+        reason: String,
+    },
+    /// The file for the editor could not be made.
+    #[error("cannot make a file for the editor: {0}")]
+    Buffer(#[source] io::Error),
+    /// A text was not taken for another reason, and is kept.
+    #[error("{error}")]
+    Kept {
+        /// The reason.
+        error: Box<Self>,
+        /// The list whose entries the text has.
+        list: Name,
+        /// The file with the text.
+        file: PathBuf,
+    },
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -78,6 +113,18 @@ fn count_unless_one(problems: &[String]) -> String {
     }
 }
 
+/// What to do next with a text that was not taken.
+fn hint_of_kept(error: &Error, list: &Name, file: &Path) -> String {
+    let file = file.display();
+    if error.exit() == Exit::RevisionConflict {
+        return format!(
+            "your text is in {file}: see what has changed with `allowlist-ctl list {list}`, and edit again"
+        );
+    }
+    let first = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+    format!("{first}your text is in {file}: `allowlist-ctl replace {list} -f {file}` takes it")
+}
+
 impl Error {
     /// How the command ends with it.
     pub(super) fn exit(&self) -> Exit {
@@ -87,10 +134,16 @@ impl Error {
             Self::MayNotOpen { .. } => Exit::Forbidden,
             Self::Declined => Exit::Guarded,
             Self::Refused(problem) => problem.code.into(),
+            Self::Kept { error, .. } => error.exit(),
             Self::File(_)
+            | Self::Policy(_)
+            | Self::NoEditor
+            | Self::Editor { .. }
+            | Self::Buffer(_)
             | Self::Socket { .. }
             | Self::Broken { .. }
             | Self::Unreadable(_)
+            | Self::Altered
             | Self::Ended
             | Self::Output(_)
             | Self::Start(_) => Exit::Failed,
@@ -111,12 +164,20 @@ impl Error {
                 "see whether allowlistd listens there, and with `allowlist-ctl status` what is in force"
                     .to_owned(),
             ),
+            Self::Altered => Some(
+                "compare with the hashes in the daemon's log, and see who may write its database"
+                    .to_owned(),
+            ),
             Self::Ended => {
                 Some("see with `allowlist-ctl status` whether it runs, and follow again".to_owned())
             }
             Self::Unreadable(_) => {
                 Some("install allowlist-ctl and allowlistd of the same version".to_owned())
             }
+            Self::NoEditor => {
+                Some("set the environment variable VISUAL or EDITOR to the command of one".to_owned())
+            }
+            Self::Kept { error, list, file } => Some(hint_of_kept(error, list, file)),
             Self::Refused(problem) => problem.hint.clone().or_else(|| match problem.code {
                 ErrorCode::Unconfirmed => Some("--yes does it without asking".to_owned()),
                 ErrorCode::Guarded => Some("--force does it all the same".to_owned()),
@@ -132,8 +193,24 @@ impl Error {
         match self {
             Self::Usage(problems) if problems.len() > 1 => problems,
             Self::Refused(problem) => &problem.details,
+            Self::Policy(InvalidPolicy::Entries { wrong, .. }) => wrong,
+            Self::Kept { error, .. } => error.details(),
             _ => &[],
         }
+    }
+
+    /// What the daemon says of it, where it is the daemon's refusal.
+    fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused(problem) => Some(problem),
+            Self::Kept { error, .. } => error.problem(),
+            _ => None,
+        }
+    }
+
+    /// Connections that it would have cut.
+    fn cuts(&self) -> &[CutConnection] {
+        self.problem().map_or(&[], |problem| &problem.cuts)
     }
 
     /// Tells it on stderr: as sentences, or as the document that the daemon's refusals are.
@@ -152,6 +229,9 @@ impl Error {
         for detail in self.details() {
             writeln!(out, "  {}", clean(detail))?;
         }
+        for cut in cut_lines(self.cuts()) {
+            writeln!(out, "  {}", clean(&cut))?;
+        }
         match self.hint() {
             Some(hint) => {
                 writeln!(out, "{} {}", paint.paint(Style::Heading, "hint:"), clean(&hint))
@@ -167,10 +247,8 @@ impl Error {
                 message: self.to_string(),
                 hint: self.hint(),
                 details: self.details(),
-                revision: match self {
-                    Self::Refused(problem) => problem.revision,
-                    _ => None,
-                },
+                cuts: self.cuts(),
+                revision: self.problem().and_then(|problem| problem.revision),
             },
         };
         serde_json::to_writer(&mut *out, &document)?;
@@ -180,6 +258,8 @@ impl Error {
     fn code(&self) -> Code {
         match self {
             Self::Refused(problem) => Code::Api(problem.code),
+            Self::Policy(_) => Code::Api(ErrorCode::InvalidLines),
+            Self::Kept { error, .. } => error.code(),
             Self::Usage(_) => Code::Api(ErrorCode::Invalid),
             Self::MayNotOpen { .. } => Code::Api(ErrorCode::Forbidden),
             Self::Declined => Code::Api(ErrorCode::Unconfirmed),
@@ -203,6 +283,8 @@ struct DocumentError<'a> {
     hint: Option<String>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     details: &'a [String],
+    #[serde(skip_serializing_if = "<[CutConnection]>::is_empty")]
+    cuts: &'a [CutConnection],
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
 }
@@ -215,78 +297,4 @@ enum Code {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{api::Failure, cli::testing::Screen};
-
-    fn told(error: &Error, json: bool) -> String {
-        let mut screen = Screen::default();
-        error.tell(json, &mut screen.console());
-        screen.stderr()
-    }
-
-    #[test]
-    fn an_error_is_a_sentence_and_what_to_do() {
-        let table = [
-            (
-                Error::NoDaemon("/run/x.sock".into()),
-                3,
-                "error: no daemon answers at /run/x.sock\n\
-                 hint: start allowlistd, or give its socket with --socket\n",
-            ),
-            (
-                Error::Usage(vec!["one".into(), "two".into()]),
-                2,
-                "error: 2 arguments cannot be read\n  one\n  two\n",
-            ),
-            (Error::Usage(vec!["one".into()]), 2, "error: one\n"),
-            (
-                Error::MayNotOpen {
-                    user: "eve (uid 1001)".into(),
-                    socket: "/s".into(),
-                    group: Some("allowlist".into()),
-                },
-                4,
-                "error: eve (uid 1001) may not open the daemon's socket /s\n\
-                 hint: run it with sudo, or ask for membership of the group 'allowlist'\n",
-            ),
-            (
-                Error::Refused(Problem::new(ErrorCode::Unconfirmed, "everyone gets in.")),
-                5,
-                "error: everyone gets in\nhint: --yes does it without asking\n",
-            ),
-            (
-                Error::Refused(Problem {
-                    details: vec!["line 1: bad".into(), "line 2: \x1b[2J".into()],
-                    ..Problem::new(ErrorCode::InvalidLines, "2 lines cannot be read")
-                }),
-                1,
-                "error: 2 lines cannot be read\n  line 1: bad\n  line 2: \\u{1b}[2J\n",
-            ),
-            (
-                Error::Ended,
-                1,
-                "error: the daemon no longer tells of dropped packets\n\
-                 hint: see with `allowlist-ctl status` whether it runs, and follow again\n",
-            ),
-            (Error::Declined, 5, "error: not confirmed, nothing was changed\n"),
-        ];
-        for (error, exit, expected) in table {
-            assert_eq!(told(&error, false), expected);
-            assert_eq!(error.exit() as u8, exit, "{expected}");
-        }
-    }
-
-    #[test]
-    fn an_error_as_json_is_the_document_of_the_daemon() {
-        let problem =
-            Problem { revision: Some(3), ..Problem::new(ErrorCode::Unconfirmed, "m") }.hint("h");
-        let document = told(&Error::Refused(problem.clone()), true);
-        assert_eq!(serde_json::from_str::<Failure>(&document).unwrap(), Failure { error: problem });
-        assert_eq!(
-            told(&Error::NoDaemon("/s".into()), true),
-            "{\"error\":{\"code\":\"no_daemon\",\"message\":\"no daemon answers at /s\",\
-             \"hint\":\"start allowlistd, or give its socket with --socket\"}}\n"
-        );
-    }
-}
+mod tests;

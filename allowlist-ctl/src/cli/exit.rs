@@ -64,6 +64,8 @@ mod tests {
             (ErrorCode::Forbidden, 4),
             (ErrorCode::Guarded, 5),
             (ErrorCode::Unconfirmed, 5),
+            (ErrorCode::Pending, 5),
+            (ErrorCode::InUse, 5),
             (ErrorCode::RevisionConflict, 7),
             (ErrorCode::Conflict, 1),
             (ErrorCode::TooLarge, 1),

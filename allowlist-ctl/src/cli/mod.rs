@@ -6,6 +6,8 @@
 mod args;
 mod client;
 mod console;
+mod document;
+mod edit;
 mod error;
 mod events;
 mod exit;
@@ -18,6 +20,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod testing;
+mod when;
 
 use std::{
     io::{self, BufWriter, IsTerminal as _},
@@ -51,6 +54,8 @@ pub fn main() -> ExitCode {
     };
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let mut console = Console {
+        editor: edit::find_editor(),
+        session: session::ssh_session,
         is_asked: stdin.is_terminal() && stderr.is_terminal(),
         paint: Paint::for_terminal(stdout.is_terminal()),
         stderr_paint: Paint::for_terminal(stderr.is_terminal()),

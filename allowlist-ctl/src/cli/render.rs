@@ -1,26 +1,31 @@
 //! Replies as text for people.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the command that shows the trail is not there yet")
-)]
 mod audit;
 mod changed;
+mod cuts;
+mod differences;
 mod drops;
 mod list;
+mod revisions;
 mod status;
 
 use jiff::Timestamp;
 
 pub(super) use self::{
+    audit::{audit, verification},
     changed::changed,
+    cuts::cut_lines,
     drops::{LiveDrops, drops},
     list::list,
+    revisions::revisions,
     status::status,
 };
 use crate::{
     api::ServiceState,
-    policy::{Name, service::Mode},
+    policy::{
+        Name, Prefix,
+        service::{Action, Mode, WhenEmpty},
+    },
 };
 
 /// What to type where nothing is protected.
@@ -49,7 +54,56 @@ fn short_time(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
-const fn mode_name(mode: Mode) -> &'static str {
+/// A span of time in seconds, by its two largest units.
+fn span(seconds: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+    if seconds <= 120 {
+        return format!("{seconds} s");
+    }
+    let mut rest = seconds;
+    let parts = UNITS.into_iter().map(|(unit, length)| {
+        let count = rest / length;
+        rest %= length;
+        (count, unit)
+    });
+    let parts = parts.skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    parts.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A number of things, in words.
+fn count(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
+/// Things one after another, with something between them.
+fn join<T: ToString>(things: impl IntoIterator<Item = T>, separator: &str) -> String {
+    things.into_iter().map(|thing| thing.to_string()).collect::<Vec<_>>().join(separator)
+}
+
+/// A prefix, a single address without its length.
+fn destination(prefix: &Prefix) -> String {
+    let net = prefix.net();
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
+/// The word for an action.
+pub(super) const fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::Drop => "drop",
+        Action::Reject => "reject",
+    }
+}
+
+/// The word for what a service without entries does.
+pub(super) const fn when_empty_name(when_empty: WhenEmpty) -> &'static str {
+    match when_empty {
+        WhenEmpty::Open => "open",
+        WhenEmpty::Closed => "closed",
+    }
+}
+
+/// The word for a mode.
+pub(super) const fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Enforce => "enforce",
         Mode::Monitor => "monitor",
@@ -61,5 +115,28 @@ const fn state_name(state: ServiceState) -> &'static str {
     match state {
         ServiceState::Open => "open",
         ServiceState::Closed => "closed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_is_told_by_its_two_largest_units() {
+        let table = [
+            (0, "0 s"),
+            (60, "60 s"),
+            (120, "120 s"),
+            (121, "2m 1s"),
+            (300, "5m"),
+            (9000, "2h 30m"),
+            (3601, "1h"),
+            (604_800, "7d"),
+            (100_000, "1d 3h"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(span(seconds), expected);
+        }
     }
 }

@@ -1,27 +1,27 @@
 //! What was typed, read into what it means: the request to send.
 
-use std::{
-    fmt::{Display, Write as _},
-    io::BufRead,
-};
+mod arguments;
+
+use std::{io::BufRead, path::PathBuf};
 
 use hyper::{Method, body::Bytes};
+use jiff::Timestamp;
 use serde::Serialize;
 
+use self::arguments::{Wrong, escape, follow, interface_path, keys, lasting, settings};
 use super::{
-    args::{ChangeArgs, Command, EntryArgs, Shell},
+    args::{ChangeArgs, Command, Shell},
+    document,
     error::Error,
-    file,
+    file, when,
 };
 use crate::{
-    api::{AttachSettings, ChangeOptions, EntrySpec, EntrySpecs, ModeSetting, ServiceSettings},
-    policy::{
-        Name, Prefix,
-        entry::{parse_comment, parse_keys},
-        prefix::InvalidPrefix,
-        service::Mode,
-    },
+    api::{AttachSettings, ChangeOptions, GroupSettings, ModeSetting, Rollback},
+    policy::{Name, service::Mode},
 };
+
+/// What changes of everything are told of.
+const POLICY: &str = "policy";
 
 /// What a command line means.
 #[derive(Debug)]
@@ -30,12 +30,22 @@ pub(super) enum Meaning {
     Status,
     /// Show entries, of one service or of all.
     List(Option<Name>),
+    /// Show the whole policy.
+    Export,
+    /// Show the revisions that are kept.
+    Revisions,
+    /// Show rows of the audit trail, by the query that asks for them.
+    Audit(String),
+    /// Say whether the audit trail is as it was written.
+    VerifyAudit,
+    /// Change entries in an editor.
+    Edit(Name, ChangeOptions),
     /// Show dropped packets, at most so many lines of them.
     Drops(Option<u32>),
     /// Show dropped packets as they come.
     Follow,
     /// Change something.
-    Change(Change),
+    Change(Box<Change>),
     /// Print completions.
     Completions(Shell),
 }
@@ -43,7 +53,7 @@ pub(super) enum Meaning {
 /// A change, and how to tell of it.
 #[derive(Debug)]
 pub(super) struct Change {
-    /// What is changed: a service or an interface.
+    /// What is changed: a service, a group, an interface or everything.
     pub(super) subject: String,
     /// What is done to it.
     pub(super) deed: Deed,
@@ -52,7 +62,7 @@ pub(super) struct Change {
 }
 
 /// What a change does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Deed {
     /// Ports are protected, or settings changed.
     Protect,
@@ -60,8 +70,20 @@ pub(super) enum Deed {
     Mode(Mode),
     /// A service is removed.
     Unprotect,
+    /// A group is made, or follows a file; an empty path is none.
+    Group(Option<PathBuf>),
+    /// A group is removed.
+    Ungroup,
     /// Entries are changed.
     Entries,
+    /// Entries are changed in an editor.
+    Edit,
+    /// Everything is made what a document says.
+    Apply,
+    /// Everything is made what it was, at a revision where one is given.
+    Rollback(Option<u64>),
+    /// The pending change is kept.
+    Confirm,
     /// The filter is put on.
     Attach,
     /// The filter is taken off.
@@ -139,29 +161,12 @@ impl Meaning {
             }
             Command::Drops { follow: true, .. } => Self::Follow,
             Command::Drops { follow: false, limit } => Self::Drops(*limit),
-            Command::Protect {
-                name,
-                ports,
-                interfaces,
-                addresses,
-                mode,
-                action,
-                when_empty,
-                change,
-            } => {
+            Command::Protect(protect) => {
+                let (name, change) = (&protect.name, protect.change);
                 wrong.take(name.parse::<Name>());
-                let ports = ports.iter().filter_map(|ports| wrong.take(ports.parse())).collect();
-                let settings = ServiceSettings {
-                    ports,
-                    interfaces: limit("--interface", "all", interfaces, interface, &mut wrong),
-                    addresses: limit("--address", "any", addresses, address, &mut wrong),
-                    include: None,
-                    mode: mode.map(Into::into),
-                    action: action.map(Into::into),
-                    when_empty: when_empty.map(Into::into),
-                };
-                let (path, body) = (format!("/v1/services/{name}"), Body::json(&settings));
-                Change::meant(name, Deed::Protect, Method::PUT, path, *change, body)
+                let body = Body::json(&settings(protect, &mut wrong));
+                let path = format!("/v1/services/{name}");
+                Change::meant(name, Deed::Protect, Method::PUT, path, change, body)
             }
             Command::Mode { name, mode, change } => {
                 wrong.take(name.parse::<Name>());
@@ -175,15 +180,28 @@ impl Meaning {
                 let path = format!("/v1/services/{name}");
                 Change::meant(name, Deed::Unprotect, Method::DELETE, path, *change, Body::Empty)
             }
-            Command::Add { name, entries, comment, change } => {
+            Command::Group { name, follow: file, change } => {
                 wrong.take(name.parse::<Name>());
-                let body = specs(entries, comment.as_deref(), &mut wrong);
-                let path = format!("/v1/lists/{name}/add");
+                let follow = file.as_deref().and_then(|file| wrong.take(follow(file)));
+                let settings = GroupSettings { follow: follow.clone() };
+                let (path, body) = (format!("/v1/groups/{name}"), Body::json(&settings));
+                Change::meant(name, Deed::Group(follow), Method::PUT, path, *change, body)
+            }
+            Command::Ungroup { name, change } => {
+                wrong.take(name.parse::<Name>());
+                let path = format!("/v1/groups/{name}");
+                Change::meant(name, Deed::Ungroup, Method::DELETE, path, *change, Body::Empty)
+            }
+            Command::Add { name, entries, comment, end, change } => {
+                wrong.take(name.parse::<Name>());
+                let now = Timestamp::now();
+                let specs = lasting(entries, comment.as_deref(), end, now, &mut wrong);
+                let (path, body) = (format!("/v1/lists/{name}/add"), Body::json(&specs));
                 Change::meant(name, Deed::Entries, Method::POST, path, *change, body)
             }
             Command::Remove { name, entries, change } => {
                 wrong.take(name.parse::<Name>());
-                let body = specs(entries, None, &mut wrong);
+                let body = Body::json(&keys(entries, &mut wrong));
                 let path = format!("/v1/lists/{name}/remove");
                 Change::meant(name, Deed::Entries, Method::POST, path, *change, body)
             }
@@ -192,6 +210,34 @@ impl Meaning {
                 wrong.none()?;
                 let (path, body) = (format!("/v1/lists/{name}"), file::read(file, stdin)?);
                 Change::meant(name, Deed::Entries, Method::PUT, path, *change, Body::Text(body))
+            }
+            Command::Edit { name, change } => {
+                let name = name.parse::<Name>().map_err(|error| error.to_string());
+                Self::Edit(name.map_err(|error| Error::Usage(vec![error]))?, (*change).into())
+            }
+            Command::Export => Self::Export,
+            Command::Revisions => Self::Revisions,
+            Command::Audit { verify: true, .. } => Self::VerifyAudit,
+            Command::Audit { name, since, limit, verify: false } => {
+                let now = Timestamp::now();
+                let since = since.as_deref().and_then(|span| wrong.take(when::before(span, now)));
+                let name = name.as_deref().map(|name| format!("&name={}", escape(name)));
+                let since = since.map(|since| format!("&since={}", escape(&since.to_string())));
+                let (name, since) = (name.unwrap_or_default(), since.unwrap_or_default());
+                Self::Audit(format!("limit={limit}{name}{since}"))
+            }
+            Command::Apply { file, change } => {
+                let body = Body::json(&document::read(file, stdin)?);
+                let path = "/v1/policy".to_owned();
+                Change::meant(POLICY, Deed::Apply, Method::PUT, path, *change, body)
+            }
+            Command::Confirm => {
+                let (path, change) = ("/v1/confirm".to_owned(), ChangeArgs::default());
+                Change::meant(POLICY, Deed::Confirm, Method::POST, path, change, Body::Empty)
+            }
+            Command::Rollback { to, change } => {
+                let (path, body) = ("/v1/rollback".to_owned(), Body::json(&Rollback { to: *to }));
+                Change::meant(POLICY, Deed::Rollback(*to), Method::POST, path, *change, body)
             }
             Command::Attach { interface, xdp_mode, change } => {
                 let path = interface_path(interface, &mut wrong);
@@ -218,99 +264,8 @@ impl Change {
         body: Body,
     ) -> Meaning {
         let request = Request { method, path, options: options.into(), body };
-        Meaning::Change(Self { subject: subject.to_owned(), deed, request })
+        Meaning::Change(Box::new(Self { subject: subject.to_owned(), deed, request }))
     }
-}
-
-/// Arguments that cannot be read, collected so that all of them are named.
-#[derive(Default)]
-struct Wrong(Vec<String>);
-
-impl Wrong {
-    fn take<T, E: Display>(&mut self, read: Result<T, E>) -> Option<T> {
-        read.map_err(|error| self.0.push(error.to_string())).ok()
-    }
-
-    fn none(&mut self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Usage(std::mem::take(&mut self.0))) }
-    }
-}
-
-fn specs(entries: &EntryArgs, comment: Option<&str>, wrong: &mut Wrong) -> Body {
-    let comment = comment.and_then(|comment| wrong.take(parse_comment(comment)).flatten());
-    let comment = comment.as_deref().map(ToOwned::to_owned);
-    let entries = entries.cidrs.iter().filter_map(|cidr| {
-        let cidr = cidr.trim();
-        let mark = if entries.except && !cidr.starts_with('!') { "!" } else { "" };
-        let entry = format!("{mark}{cidr}");
-        wrong.take(parse_keys(&entry))?;
-        Some(EntrySpec { entry, comment: comment.clone(), expires_at: None })
-    });
-    Body::json(&EntrySpecs { entries: entries.collect() })
-}
-
-/// What a service is limited to; nothing typed leaves the limit as it is, and one word lifts it.
-fn limit<T, E: Display>(
-    option: &str,
-    lifting: &str,
-    typed: &[String],
-    read: impl Fn(&str) -> Result<T, E>,
-    wrong: &mut Wrong,
-) -> Option<Vec<T>> {
-    if typed.iter().any(|text| text == lifting) {
-        if typed.len() > 1 {
-            wrong.0.push(format!("'{option} {lifting}' lifts the limit: give it alone"));
-        }
-        return Some(Vec::new());
-    }
-    let limits = typed.iter().filter_map(|text| wrong.take(read(text))).collect();
-    (!typed.is_empty()).then_some(limits)
-}
-
-fn interface(name: &str) -> Result<String, String> {
-    check_interface(name).map(|()| name.to_owned())
-}
-
-/// A destination; no range, not even one that is just a prefix.
-fn address(text: &str) -> Result<Prefix, InvalidPrefix> {
-    let prefix = text.parse()?;
-    if text.contains('-') { Err(InvalidPrefix::NotOne(text.to_owned())) } else { Ok(prefix) }
-}
-
-fn interface_path(name: &str, wrong: &mut Wrong) -> String {
-    wrong.take(check_interface(name));
-    format!("/v1/interfaces/{}", escape(name))
-}
-
-/// A text as a part of a path or query.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        // RFC 3986, section 2.3: unreserved characters stand for themselves.
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(byte.into());
-        } else {
-            // Writing to a string does not fail.
-            let _: std::fmt::Result = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
-}
-
-/// Whether the kernel would take it for the name of an interface (`dev_valid_name` of Linux).
-fn check_interface(name: &str) -> Result<(), String> {
-    const LONGEST: usize = libc::IFNAMSIZ - 1;
-    let is_wrong = |c: char| c == '/' || c == ':' || c.is_whitespace();
-    if name.is_empty()
-        || name.len() > LONGEST
-        || [".", ".."].contains(&name)
-        || name.contains(is_wrong)
-    {
-        return Err(format!(
-            "'{name}' is no name of an interface: use one that `ip link` shows, at most {LONGEST} bytes"
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,18 +3,24 @@
 use std::io;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
     args::{Args, Shell},
     client::{Client, Reply},
     console::{Console, clean},
+    document,
+    edit::edit,
     error::Error,
     exit::Exit,
     follow::follow,
     render,
     request::{Change, Meaning, Request},
 };
-use crate::api::{Changed, Drops, ErrorCode, Listing, Problem, Status};
+use crate::api::{
+    AuditTrail, AuditVerification, Changed, Drops, ErrorCode, Listing, PolicyDocument, Problem,
+    Revisions, Status,
+};
 
 /// Lines of drops that are shown unless somebody says otherwise.
 const DROPS_SHOWN: u32 = 50;
@@ -52,14 +58,50 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             Ok(render::status(&status, console.stdout, console.paint)?)
         }
         Meaning::List(name) => {
+            let is_one = name.is_some();
             let path = name.map_or("/v1/lists".to_owned(), |name| format!("/v1/lists/{name}"));
             let reply = client.send(&Request::get(path))?;
             if args.json {
                 return pass_on(reply, console);
             }
             let listing: Listing = reply.document()?;
-            Ok(render::list(&listing, console.stdout, console.paint)?)
+            Ok(render::list(&listing, is_one, console.stdout, console.paint)?)
         }
+        Meaning::Export => {
+            let reply = client.send(&Request::get("/v1/policy"))?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let policy: PolicyDocument = reply.document()?;
+            Ok(document::print(&policy, console.stdout)?)
+        }
+        Meaning::Revisions => {
+            let reply = client.send(&Request::get("/v1/revisions"))?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let revisions: Revisions = reply.document()?;
+            Ok(render::revisions(&revisions, console.stdout, console.paint)?)
+        }
+        Meaning::Audit(query) => {
+            let reply = client.send(&Request::get(format!("/v1/audit?{query}")))?;
+            if args.json {
+                return pass_on(reply, console);
+            }
+            let trail: AuditTrail = reply.document()?;
+            Ok(render::audit(&trail, Timestamp::now(), console.stdout, console.paint)?)
+        }
+        Meaning::VerifyAudit => {
+            let found: AuditVerification =
+                client.send(&Request::get("/v1/audit/verify"))?.document()?;
+            if args.json {
+                print_json(&found, console)?;
+            } else {
+                render::verification(&found, console.stdout, console.paint)?;
+            }
+            found.broken.map_or(Ok(()), |_| Err(Error::Altered))
+        }
+        Meaning::Edit(name, options) => edit(&client, &name, options, args.json, console),
         Meaning::Drops(limit) => {
             // A document for machines has everything, a table as much as somebody may want to read.
             let limit = if args.json { limit } else { limit.or(Some(DROPS_SHOWN)) };
@@ -80,18 +122,38 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
                 return pass_on(reply, console);
             }
             let changed: Changed = reply.document()?;
-            render::changed(&change, &changed, console.stdout)?;
-            Ok(console.warn(&changed.warnings)?)
+            tell_change(&change, &changed, false, console)
         }
     }
 }
 
+/// Tells what a change did.
+///
+/// # Errors
+/// [`Error::Output`]
+pub(super) fn tell_change(
+    change: &Change,
+    changed: &Changed,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    if json {
+        return print_json(changed, console);
+    }
+    render::changed(change, changed, console.stdout, console.paint)?;
+    Ok(console.warn(&changed.warnings)?)
+}
+
 /// Sends a change, and asks where the daemon wants an answer and somebody is there to give it.
-fn send_change<'a>(
+///
+/// # Errors
+/// The daemon's refusal, [`Error::Declined`], or why there is no answer.
+pub(super) fn send_change<'a>(
     client: &'a Client,
     change: &mut Change,
     console: &mut Console<'_>,
 ) -> Result<Reply<'a>, Error> {
+    change.request.options.session = (console.session)();
     let problem = match client.send(&change.request) {
         Err(Error::Refused(problem)) if problem.code == ErrorCode::Unconfirmed => problem,
         reply => return reply,
@@ -112,6 +174,11 @@ fn send_change<'a>(
     options.yes = true;
     options.if_revision = revision.or(options.if_revision);
     client.send(&change.request)
+}
+
+fn print_json(document: &impl Serialize, console: &mut Console<'_>) -> Result<(), Error> {
+    serde_json::to_writer(&mut *console.stdout, document).map_err(io::Error::from)?;
+    Ok(writeln!(console.stdout)?)
 }
 
 /// Passes the daemon's document on as it is.

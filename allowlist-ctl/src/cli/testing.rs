@@ -18,9 +18,15 @@ pub(super) struct Screen {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     is_asked: bool,
+    editor: Option<String>,
 }
 
 impl Screen {
+    /// The same with an editor.
+    pub(super) fn editing_with(self, editor: impl Into<String>) -> Self {
+        Self { editor: Some(editor.into()), ..self }
+    }
+
     /// A terminal on which somebody types this.
     pub(super) fn answering(answer: &str) -> Self {
         Self { stdin: std::io::Cursor::new(answer.into()), is_asked: true, ..Self::default() }
@@ -31,6 +37,8 @@ impl Screen {
             stdin: &mut self.stdin,
             stdout: &mut self.stdout,
             stderr: &mut self.stderr,
+            editor: self.editor.clone(),
+            session: || None,
             is_asked: self.is_asked,
             paint: Paint::OFF,
             stderr_paint: Paint::OFF,

@@ -4,9 +4,11 @@
 
 mod addresses;
 mod admission;
+mod bulk;
 mod changes;
 mod crash;
 mod exit_codes;
+mod history;
 mod interfaces;
 mod overload;
 mod rejects;

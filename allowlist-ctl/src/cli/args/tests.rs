@@ -34,41 +34,66 @@ fn what_is_typed_is_told_apart() {
         (
             "unprotect redis --yes",
             "Unprotect { name: \"redis\", change: ChangeArgs { yes: true, force: false, \
-             dry_run: false, if_revision: None } }",
+             dry_run: false, confirm: None, if_revision: None } }",
         ),
         (
             "attach eth0 --xdp-mode generic --dry-run",
             "Attach { interface: \"eth0\", xdp_mode: Some(Generic), change: ChangeArgs { \
-             yes: false, force: false, dry_run: true, if_revision: None } }",
+             yes: false, force: false, dry_run: true, confirm: None, if_revision: None } }",
         ),
         (
             "replace redis -f - --if-revision 7 --force",
             "Replace { name: \"redis\", file: \"-\", change: ChangeArgs { yes: false, \
-             force: true, dry_run: false, if_revision: Some(7) } }",
+             force: true, dry_run: false, confirm: None, if_revision: Some(7) } }",
         ),
         (
             "remove redis !10.0.0.0/8 ::1 --except",
             "Remove { name: \"redis\", entries: EntryArgs { cidrs: [\"!10.0.0.0/8\", \"::1\"], \
-             except: true }, change: ChangeArgs { yes: false, force: false, dry_run: false, \
+             except: true }, change: ChangeArgs { yes: false, force: false, dry_run: false, confirm: None, \
              if_revision: None } }",
         ),
         (
             "protect a tcp/1 udp/2 --interface x --interface y --mode monitor --when-empty closed",
-            "Protect { name: \"a\", ports: [\"tcp/1\", \"udp/2\"], interfaces: [\"x\", \"y\"], \
-             addresses: [], mode: Some(Monitor), action: None, when_empty: Some(Closed), \
-             change: ChangeArgs { yes: false, force: false, dry_run: false, if_revision: None } }",
+            "Protect(ProtectArgs { name: \"a\", ports: [\"tcp/1\", \"udp/2\"], interfaces: [\"x\", \"y\"], \
+             addresses: [], include: [], mode: Some(Monitor), action: None, when_empty: Some(Closed), \
+             change: ChangeArgs { yes: false, force: false, dry_run: false, confirm: None, if_revision: None } })",
         ),
         (
             "protect a tcp/1 --address ::1 --action reject --address 10.0.0.0/8",
-            "Protect { name: \"a\", ports: [\"tcp/1\"], interfaces: [], \
-             addresses: [\"::1\", \"10.0.0.0/8\"], mode: None, action: Some(Reject), \
-             when_empty: None, change: ChangeArgs { yes: false, force: false, dry_run: false, \
-             if_revision: None } }",
+            "Protect(ProtectArgs { name: \"a\", ports: [\"tcp/1\"], interfaces: [], \
+             addresses: [\"::1\", \"10.0.0.0/8\"], include: [], mode: None, action: Some(Reject), \
+             when_empty: None, change: ChangeArgs { yes: false, force: false, dry_run: false, confirm: None, \
+             if_revision: None } })",
         ),
         (
             "mode redis off --dry-run",
             "Mode { name: \"redis\", mode: Off, change: ChangeArgs { yes: false, force: false, \
-             dry_run: true, if_revision: None } }",
+             dry_run: true, confirm: None, if_revision: None } }",
+        ),
+        (
+            "add redis ::1 --for 2h30m --confirm 5m",
+            "Add { name: \"redis\", entries: EntryArgs { cidrs: [\"::1\"], except: false }, \
+             comment: None, end: EndArgs { lasting: Some(\"2h30m\"), until: None }, \
+             change: ChangeArgs { yes: false, force: false, dry_run: false, confirm: Some(300), \
+             if_revision: None } }",
+        ),
+        (
+            "group office --follow list.txt",
+            "Group { name: \"office\", follow: Some(\"list.txt\"), change: ChangeArgs { yes: false, \
+             force: false, dry_run: false, confirm: None, if_revision: None } }",
+        ),
+        (
+            "edit office --yes",
+            "Edit { name: \"office\", change: ChangeArgs { yes: true, force: false, dry_run: false, \
+             confirm: None, if_revision: None } }",
+        ),
+        ("export", "Export"),
+        ("revisions", "Revisions"),
+        ("confirm", "Confirm"),
+        (
+            "rollback --to 7",
+            "Rollback { to: Some(7), change: ChangeArgs { yes: false, force: false, dry_run: false, \
+             confirm: None, if_revision: None } }",
         ),
         ("drops", "Drops { follow: false, limit: None }"),
         ("drops --limit 7", "Drops { follow: false, limit: Some(7) }"),
@@ -106,7 +131,16 @@ fn what_cannot_be_meant_is_refused() {
         ("drops --follow --limit 7", ErrorKind::ArgumentConflict),
         ("drops --yes", ErrorKind::UnknownArgument),
         ("add redis", ErrorKind::MissingRequiredArgument),
-        ("add redis 10.0.0.1 --for 1h", ErrorKind::UnknownArgument),
+        ("add redis ::1 --for 1h --until 2026-12-01T00:00Z", ErrorKind::ArgumentConflict),
+        ("add redis ::1 --confirm 0s", ErrorKind::ValueValidation),
+        ("add redis ::1 --confirm 60", ErrorKind::ValueValidation),
+        ("remove redis ::1 --for 1h", ErrorKind::UnknownArgument),
+        ("confirm --yes", ErrorKind::UnknownArgument),
+        ("apply", ErrorKind::MissingRequiredArgument),
+        ("apply policy.toml", ErrorKind::UnknownArgument),
+        ("rollback 7", ErrorKind::UnknownArgument),
+        ("rollback --to last", ErrorKind::ValueValidation),
+        ("edit", ErrorKind::MissingRequiredArgument),
         ("remove redis 10.0.0.1 --comment x", ErrorKind::UnknownArgument),
         ("replace redis", ErrorKind::MissingRequiredArgument),
         ("status --yes", ErrorKind::UnknownArgument),

@@ -1,16 +1,19 @@
 //! The state of everything, for a terminal of 80 columns.
 
+mod groups;
+
 use std::io::{self, Write};
 
-use super::{FIRST_STEP, mode_name, state_name, without_entries};
+use self::groups::groups;
+use super::{FIRST_STEP, count, destination, mode_name, span, state_name, without_entries};
 use crate::{
-    api::{InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic},
+    api::{InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus, Status, Traffic},
     cli::{
         console::{Paint, Style, clean},
         table::{Cell, Table, wrap},
     },
     policy::{
-        Prefix,
+        Name,
         service::{Action, Mode},
     },
 };
@@ -19,6 +22,8 @@ use crate::{
 const PORTS_WIDTH: usize = 16;
 /// The same where all columns are there.
 const NARROW_PORTS_WIDTH: usize = 10;
+/// Columns that a line under a service may take.
+const NOTE_WIDTH: usize = 60;
 
 /// Writes the state of everything.
 ///
@@ -29,6 +34,12 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     let (version, store) = (clean(version), clean(store));
     writeln!(out, "allowlistd {version}, revision {revision}, store {store}")?;
     writeln!(out)?;
+    if let Some(pending) = &status.pending {
+        for line in waiting(pending) {
+            writeln!(out, "{}", paint.paint(Style::Alarm, &clean(&line)))?;
+        }
+        writeln!(out)?;
+    }
     if status.interfaces.is_empty() {
         writeln!(out, "No interface has the filter.")?;
     } else {
@@ -46,6 +57,10 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
         writeln!(out)?;
         writeln!(out, "{}", unmatched(status))?;
     }
+    if let Some(groups) = groups(&status.groups) {
+        writeln!(out)?;
+        groups.write_wrapped(out, paint)?;
+    }
     if !status.warnings.is_empty() {
         writeln!(out)?;
     }
@@ -53,6 +68,17 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
         writeln!(out, "{} {}", paint.paint(Style::Alarm, "warning:"), clean(warning))?;
     }
     Ok(())
+}
+
+/// The change that is taken back unless somebody confirms it.
+fn waiting(pending: &Pending) -> [String; 2] {
+    let Pending { what, by, revision, seconds_left, .. } = pending;
+    [
+        format!("TO BE CONFIRMED: '{what}' of {}, taken back in {}", by.name, span(*seconds_left)),
+        format!(
+            "revision {revision}; keep it: allowlist-ctl confirm, undo it: allowlist-ctl rollback"
+        ),
+    ]
 }
 
 fn interfaces(interfaces: &[InterfaceStatus]) -> Table {
@@ -121,6 +147,16 @@ fn services(services: &[ServiceStatus]) -> Table {
         for address in &addresses {
             table.note(address);
         }
+        let includes = std::iter::once("includes").chain(service.include.iter().map(Name::as_str));
+        if !service.include.is_empty() {
+            for line in wrap(includes, " ", NOTE_WIDTH) {
+                table.note(&line);
+            }
+        }
+        if service.expired > 0 {
+            let expired = count(service.expired, "entry has", "entries have");
+            table.note(&format!("{expired} expired"));
+        }
     }
     table
 }
@@ -137,12 +173,6 @@ fn ports(service: &ServiceStatus, width: usize) -> (Cell, Vec<String>) {
         lines.append(&mut addresses);
     }
     (Cell::lines(lines), addresses)
-}
-
-/// A prefix, a single address without its length.
-fn destination(prefix: &Prefix) -> String {
-    let net = prefix.net();
-    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
 }
 
 /// The mode, and below it the action where that is not to drop.

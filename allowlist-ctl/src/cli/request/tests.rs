@@ -6,7 +6,12 @@ use crate::cli::args::Args;
 fn meaning(line: &str) -> Result<Meaning, Error> {
     let typed = format!("allowlist-ctl {line}");
     let args = Args::try_parse_from(typed.split_whitespace()).unwrap();
-    let mut stdin: &[u8] = b"10.0.0.0/8 # office\n";
+    let mut stdin: &[u8] = match args.command {
+        Command::Apply { .. } => {
+            b"[group.office]\nentries = ['10.0.0.0/8', { entry = '::1', comment = 'a' }]\n"
+        }
+        _ => b"10.0.0.0/8 # office\n",
+    };
     Meaning::of(&args.command, &mut stdin)
 }
 
@@ -45,6 +50,32 @@ fn a_change_becomes_its_request() {
             "protect a tcp/1 --address ::ffff:192.0.2.1",
             r#"PUT /v1/services/a json {"ports":["tcp/1"],"addresses":["192.0.2.1/32"]}"#,
         ),
+        (
+            "protect a tcp/1 --include office --include lab",
+            r#"PUT /v1/services/a json {"ports":["tcp/1"],"include":["office","lab"]}"#,
+        ),
+        (
+            "protect a tcp/1 --include none --confirm 5m",
+            r#"PUT /v1/services/a?confirm=300 json {"ports":["tcp/1"],"include":[]}"#,
+        ),
+        ("group office", "PUT /v1/groups/office json {}"),
+        (
+            "group office --follow /etc/../etc/office.txt",
+            r#"PUT /v1/groups/office json {"follow":"/etc/../etc/office.txt"}"#,
+        ),
+        ("group office --follow none", r#"PUT /v1/groups/office json {"follow":""}"#),
+        ("ungroup office --dry-run", "DELETE /v1/groups/office?dry_run=true"),
+        (
+            "add redis ::1 --until 2099-12-01T00:00+01:00 --confirm 60s --if-revision 7",
+            r#"POST /v1/lists/redis/add?confirm=60&if_revision=7 json {"entries":[{"entry":"::1","expires_at":"2099-11-30T23:00:00Z"}]}"#,
+        ),
+        (
+            "apply -f -",
+            r#"PUT /v1/policy json {"service":{},"group":{"office":{"entries":["10.0.0.0/8",{"entry":"::1","comment":"a"}]}}}"#,
+        ),
+        ("confirm", "POST /v1/confirm"),
+        ("rollback", "POST /v1/rollback json {}"),
+        ("rollback --to 0 --yes", r#"POST /v1/rollback?yes=true json {"to":0}"#),
         ("mode redis monitor", r#"PUT /v1/services/redis/mode json {"mode":"monitor"}"#),
         (
             "mode redis off --dry-run --if-revision 7",
@@ -88,7 +119,10 @@ fn every_argument_that_cannot_be_read_is_named() {
         ("protect 9 tcp/0 icmp/1", &["'9' is not a name", "'tcp/0'", "'icmp' is no protocol"]),
         ("protect a tcp/1 --interface a/b", &["'a/b' is no name of an interface"]),
         ("protect a tcp/1 --interface all --interface x", &["give it alone"]),
-        ("protect a tcp/1 --address any --address ::1", &["'--address any' lifts the limit"]),
+        (
+            "protect a tcp/1 --address any --address ::1",
+            &["'--address any' stands for none of them"],
+        ),
         (
             "protect a tcp/1 --address 10.0.0.5/24 --address x --address ::1 --address ::1%eth0",
             &["10.0.0.5/24 has host bits set", "'x' is not an address", "without '%'"],
@@ -97,6 +131,15 @@ fn every_argument_that_cannot_be_read_is_named() {
             "protect a tcp/1 --address 10.0.0.1-10.0.0.9 --address 10.0.0.0-10.0.0.255",
             &["'10.0.0.1-10.0.0.9' is not one prefix", "'10.0.0.0-10.0.0.255' is not one prefix"],
         ),
+        ("protect a tcp/1 --include Office --include x", &["'Office' is not a name"]),
+        ("protect a tcp/1 --include none --include x", &["stands for none of them"]),
+        ("group 9 --follow /a", &["'9' is not a name"]),
+        ("ungroup trusted!", &["'trusted!' is not a name"]),
+        ("edit Redis", &["'Redis' is not a name"]),
+        ("add redis ::1 --for 60", &["'60' is not a span of time: write it like 90s"]),
+        ("add redis x --for 1mo", &["'1mo' has months or years", "'x' is not an address"]),
+        ("add redis ::1 --until 2099-12-01T00:00", &["does not say of which time zone"]),
+        ("add redis ::1 --until 2009-12-01T00:00Z", &["lies in the past"]),
         ("mode Redis off", &["'Redis' is not a name"]),
         (
             "add redis 10.0.0.5/24 10.0.0.1 nonsense",
@@ -125,4 +168,40 @@ fn a_comment_that_is_too_long_is_refused() {
     let typed = format!("add redis ::1 --comment {}", "x".repeat(501));
     let Err(Error::Usage(problems)) = meaning(&typed) else { panic!("taken") };
     assert_eq!(problems, ["the comment is 501 bytes long: use at most 500"]);
+}
+
+#[test]
+fn a_span_of_time_becomes_a_moment() {
+    let before = Timestamp::now();
+    let sent = sent("add redis ::1 --for 2h30m");
+    let (_, end) = sent.split_once(r#""expires_at":""#).unwrap();
+    let end: Timestamp = end.split('"').next().unwrap().parse().unwrap();
+    let late = before.as_second() + 9000;
+    assert!((late..late + 60).contains(&end.as_second()), "{sent}");
+}
+
+#[test]
+fn a_relative_file_is_followed_from_where_it_was_typed() {
+    let here = std::env::current_dir().unwrap();
+    for (typed, expected) in
+        [("list.txt", "list.txt"), ("../a/none", "../a/none"), ("./none", "none")]
+    {
+        let path = follow(std::path::Path::new(typed)).unwrap();
+        assert_eq!(path, here.join(expected), "{typed}");
+    }
+    for typed in ["", "a\nb"] {
+        assert!(follow(std::path::Path::new(typed)).is_err(), "{typed}");
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_not_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.toml");
+    std::fs::write(&file, "[service.redis]\nprots = []\n").unwrap();
+    let error = meaning(&format!("apply -f {}", file.display())).unwrap_err();
+    let expected = format!("line 2, column 1 of {} cannot be read: unknown field", file.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    let error = meaning("apply -f /nowhere/p.toml").unwrap_err();
+    assert!(error.to_string().starts_with("cannot read /nowhere/p.toml: "), "{error}");
 }

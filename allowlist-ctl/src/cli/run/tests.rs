@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::testing::{FakeDaemon, Screen, http};
 
 const UNCONFIRMED: &str = r#"{"error":{"code":"unconfirmed","message":"after this, redis is accessible to everyone","hint":"--yes does it without asking","revision":4}}"#;
-const CHANGED: &str = r#"{"revision":5,"changed":true,"dry_run":false,"added":0,"updated":0,"unchanged":0,"removed":1,"messages":["No entries: redis is accessible to everyone."],"warnings":["look after it"]}"#;
+const CHANGED: &str = r#"{"revision":5,"changed":true,"dry_run":false,"added":0,"updated":0,"unchanged":0,"removed":1,"messages":["No entries: redis is accessible to everyone."],"warnings":["look after it"],"differences":{"items":[],"omitted":0}}"#;
 
 /// The exit code, stdout and stderr of a command whose requests are answered so, and the requests.
 fn typed(line: &str, mut screen: Screen, answers: &[String]) -> (u8, String, String, Vec<String>) {

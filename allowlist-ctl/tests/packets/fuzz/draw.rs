@@ -43,10 +43,8 @@ const ENDED: usize = 4;
 const GROUPS: [&str; 4] = ["g1", "g2", "g3", TRUSTED];
 
 pub(super) fn draw(random: &mut Random) -> Drawn {
-    let groups: Vec<_> = GROUPS
-        .into_iter()
-        .filter_map(|name| random.once_in(2).then(|| (name, few_lines(random))))
-        .collect();
+    let names: Vec<_> = GROUPS.into_iter().filter(|_| random.once_in(2)).collect();
+    let groups: Vec<_> = names.into_iter().map(|name| (name, few_lines(random))).collect();
     let mut services: Vec<(Service, Vec<Line>)> = Vec::new();
     for _ in 0..random.below(10) {
         let mut service = service(random);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use allowlist::policy::{
-    Kind, Name, Policy, Service,
+    Entries, Kind, Name, Policy, Service,
     service::{Mode, WhenEmpty},
 };
 use allowlist_common::{
@@ -106,7 +106,7 @@ fn opinion(policy: &Policy, service: &Service, source: IpAddr) -> Opinion {
     let included = |name: &Name| service.includes.contains(name) || name.as_str() == "trusted";
     let groups = policy.groups.iter().filter(|(name, _)| included(name));
     let lists = groups.map(|(_, group)| &group.entries).chain([&service.entries]);
-    for (key, entry) in lists.flat_map(|list| list.iter()) {
+    for (key, entry) in lists.flat_map(Entries::iter) {
         let ended = entry.expires_at.is_some_and(|end| end <= now);
         if ended || !covers(key.prefix, source) {
             continue;

@@ -7,16 +7,23 @@ fn written(status: &Status) -> String {
 }
 
 fn parsed(interfaces: &str, services: &str, unmatched: &str, warnings: &str) -> Status {
+    let groups = r#"{"name": "trusted", "entries": 0, "expired": 0, "included_by": []}"#;
     let document = format!(
         r#"{{"revision": 7, "version": "0.1.0", "started_at": "2026-11-22T02:00:00Z",
             "store": "/var/lib/allowlist/allowlist.db", "interfaces": [{interfaces}],
-            "services": [{services}], "unmatched": {{{unmatched}}}, "warnings": [{warnings}]}}"#
+            "services": [{services}], "groups": [{groups}], "unmatched": {{{unmatched}}}, "warnings": [{warnings}]}}"#
     );
     serde_json::from_str(&document).unwrap()
 }
 
 fn service(name: &str, ports: &str, rest: &str, packets: [u64; 4]) -> String {
-    answering(name, ports, &format!(r#""action": "drop", "addresses": [], {rest}"#), packets, 0)
+    answering(
+        name,
+        ports,
+        &format!(r#""action": "drop", "addresses": [], "include": [], "expired": 0, {rest}"#),
+        packets,
+        0,
+    )
 }
 
 fn answering(name: &str, ports: &str, rest: &str, packets: [u64; 4], rejects: u64) -> String {
@@ -98,7 +105,7 @@ fn shown(services: &[String]) -> String {
 fn actions_and_addresses_are_told_where_there_are_any() {
     let web = |rest: &str, packets, rejects| {
         let rest = format!(
-            r#"{rest}, "interfaces": ["eth0"], "when_empty": "open", "state": "closed", "entries": 1"#
+            r#"{rest}, "include": [], "expired": 0, "interfaces": ["eth0"], "when_empty": "open", "state": "closed", "entries": 1"#
         );
         answering("web", r#""tcp/443", "udp/443""#, &rest, packets, rejects)
     };
@@ -164,4 +171,73 @@ No interface has the filter.
 Nothing is protected yet. Protect a port: allowlist-ctl protect redis tcp/6379
 ";
     assert_eq!(written(&parsed("", "", "", "")), expected);
+}
+
+#[test]
+fn groups_and_ends_are_told_where_there_are_any() {
+    let rest = |include: &str, expired, entries| {
+        format!(
+            r#""interfaces": [], "addresses": [], "action": "drop", "mode": "enforce",
+               "when_empty": "open", "state": "closed", "include": [{include}],
+               "expired": {expired}, "entries": {entries}"#
+        )
+    };
+    let many: Vec<String> = (0..9).map(|number| format!(r#""group-{number}""#)).collect();
+    let services = [
+        answering("redis", r#""tcp/6379""#, &rest(r#""office", "lab""#, 1, 4), [1, 0, 0, 0], 0),
+        answering("web", r#""tcp/80""#, &rest(&many.join(","), 2, 2), [1, 0, 0, 0], 0),
+    ];
+    let mut status = parsed("", &services.join(","), "", "");
+    let group = |name: &str, entries, expired, rest: &str| {
+        let document =
+            format!(r#"{{"name": "{name}", "entries": {entries}, "expired": {expired}, {rest}}}"#);
+        serde_json::from_str(&document).unwrap()
+    };
+    status.groups = vec![
+        group("lab", 0, 0, r#""included_by": []"#),
+        group("office", 3, 1, r#""included_by": ["redis", "web"], "follow": "/etc/office.txt""#),
+        group("trusted", 2, 0, r#""included_by": ["redis", "web"]"#),
+    ];
+    let expected = "\
+SERVICE  PORTS     MODE     STATE   ENTRIES  ADMITTED  DENIED
+redis    tcp/6379  enforce  closed        4         1       0
+         includes office lab
+         1 entry has expired
+web      tcp/80    enforce  closed        2         1       0
+         includes group-0 group-1 group-2 group-3 group-4 group-5
+         group-6 group-7 group-8
+         2 entries have expired
+
+Packets of no service: 0 passed
+
+GROUP    ENTRIES  EXPIRED  INCLUDED BY
+lab            0        0  -
+office         3        1  redis web
+         follows /etc/office.txt
+trusted        2        0  every service
+";
+    let text = written(&status);
+    assert!(text.ends_with(expected), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    status.groups.iter_mut().for_each(|group| group.expired = 0);
+    assert!(written(&status).contains("GROUP    ENTRIES  INCLUDED BY\n"));
+}
+
+#[test]
+fn a_change_that_waits_to_be_confirmed_is_told_first() {
+    let mut status = parsed("", "", "", "");
+    let pending = r#"{"what": "add redis", "by": {"uid": 7, "name": "alice"}, "revision": 7,
+        "until": "2026-11-22T02:05:00Z", "seconds_left": 150}"#;
+    status.pending = Some(serde_json::from_str(pending).unwrap());
+    let expected = "\
+allowlistd 0.1.0, revision 7, store /var/lib/allowlist/allowlist.db
+
+TO BE CONFIRMED: 'add redis' of alice, taken back in 2m 30s
+revision 7; keep it: allowlist-ctl confirm, undo it: allowlist-ctl rollback
+
+No interface has the filter.
+";
+    let text = written(&status);
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
 }

@@ -1,0 +1,168 @@
+//! Options that several commands have in common, and the words that they take.
+
+use clap::ValueEnum;
+
+use crate::{
+    api::ChangeOptions,
+    cli::when,
+    policy::service::{Action, Mode, WhenEmpty},
+};
+
+/// What `protect` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct ProtectArgs {
+    /// Name of the service
+    pub(in crate::cli) name: String,
+    /// Ports: tcp/6379, udp/5000-5010; also udplite, sctp and dccp
+    #[arg(required = true, value_name = "PORT")]
+    pub(in crate::cli) ports: Vec<String>,
+    /// Limit it to this interface; may be repeated, 'all' lifts the limit
+    #[arg(long = "interface", value_name = "IF")]
+    pub(in crate::cli) interfaces: Vec<String>,
+    /// Limit it to packets to this destination, an address or a prefix; may be repeated, 'any'
+    /// lifts the limit
+    #[arg(long = "address", value_name = "ADDR")]
+    pub(in crate::cli) addresses: Vec<String>,
+    /// Take the entries of this group for its own, too; may be repeated, 'none' ends it
+    #[arg(long = "include", value_name = "GROUP")]
+    pub(in crate::cli) include: Vec<String>,
+    /// What becomes of packets that are not allowed
+    #[arg(long, value_enum)]
+    pub(in crate::cli) mode: Option<ModeArg>,
+    /// How packets are dropped
+    #[arg(long, value_enum)]
+    pub(in crate::cli) action: Option<ActionArg>,
+    /// Whom it admits while it has no entries
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub(in crate::cli) when_empty: Option<WhenEmptyArg>,
+    #[command(flatten)]
+    pub(in crate::cli) change: ChangeArgs,
+}
+
+/// Entries as `add` and `remove` take them.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct EntryArgs {
+    /// Addresses, prefixes or ranges (10.0.0.1-10.0.0.9); '!' before one makes it an except, which
+    /// denies a smaller range inside an allowed one (quote it for the shell)
+    #[arg(required = true, value_name = "CIDR")]
+    pub(in crate::cli) cidrs: Vec<String>,
+    /// Take all of them for excepts, as if written with '!'
+    #[arg(long)]
+    pub(in crate::cli) except: bool,
+}
+
+/// When entries end.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(in crate::cli) struct EndArgs {
+    /// Let the entries end after so long: 90s, 2h30m, 7d, 4w
+    #[arg(long = "for", value_name = "DUR", conflicts_with = "until")]
+    pub(in crate::cli) lasting: Option<String>,
+    /// Let the entries end then: 2026-12-01T00:00Z, or with an offset in place of the Z
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) until: Option<String>,
+}
+
+/// What every change takes.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(in crate::cli) struct ChangeArgs {
+    /// Go ahead without asking where a closed service would come to admit everyone
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+    /// Override the guard, which refuses what would likely shut out or let in too many
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Take the change back after so long (60s, 5m) unless `allowlist-ctl confirm` comes before
+    #[arg(long, value_name = "DUR", value_parser = when::confirm)]
+    pub(in crate::cli) confirm: Option<u64>,
+    /// Refuse unless the policy is still at revision N
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) if_revision: Option<u64>,
+}
+
+impl From<ChangeArgs> for ChangeOptions {
+    fn from(args: ChangeArgs) -> Self {
+        let ChangeArgs { yes, force, dry_run, confirm, if_revision } = args;
+        Self { yes, force, dry_run, confirm, if_revision, session: None }
+    }
+}
+
+/// What becomes of packets that are not allowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum ModeArg {
+    /// Drop them
+    Enforce,
+    /// Pass them, and count what would be dropped
+    Monitor,
+    /// Judge no packets at all
+    Off,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Enforce => Self::Enforce,
+            ModeArg::Monitor => Self::Monitor,
+            ModeArg::Off => Self::Off,
+        }
+    }
+}
+
+/// How packets are dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum ActionArg {
+    /// Without a word
+    Drop,
+    /// With an answer, so that the client knows at once: a TCP reset or an ICMP error
+    Reject,
+}
+
+impl From<ActionArg> for Action {
+    fn from(action: ActionArg) -> Self {
+        match action {
+            ActionArg::Drop => Self::Drop,
+            ActionArg::Reject => Self::Reject,
+        }
+    }
+}
+
+/// Whom a service admits while it has no entries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum WhenEmptyArg {
+    /// Everyone
+    Open,
+    /// No one
+    Closed,
+}
+
+impl From<WhenEmptyArg> for WhenEmpty {
+    fn from(when_empty: WhenEmptyArg) -> Self {
+        match when_empty {
+            WhenEmptyArg::Open => Self::Open,
+            WhenEmptyArg::Closed => Self::Closed,
+        }
+    }
+}
+
+/// Shells that completions are made for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum Shell {
+    /// GNU bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+impl From<Shell> for clap_complete::Shell {
+    fn from(shell: Shell) -> Self {
+        match shell {
+            Shell::Bash => Self::Bash,
+            Shell::Zsh => Self::Zsh,
+            Shell::Fish => Self::Fish,
+        }
+    }
+}
