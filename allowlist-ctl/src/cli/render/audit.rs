@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
-use super::short_time;
+use super::{differences, short_time};
 use crate::{
     api::{AuditResult, AuditRow, AuditTrail, AuditVerification},
     cli::{
@@ -93,35 +92,17 @@ fn result(result: AuditResult) -> Cell {
     Cell::text(word).style(style)
 }
 
-/// The row's message, or else its details in words.
+/// The row's message, and what differs since.
 fn what(row: &AuditRow) -> String {
-    let text = row.message.clone().unwrap_or_else(|| in_words(&row.details));
-    if text.trim().is_empty() { "-".to_owned() } else { text }
-}
-
-/// A value without quotes and brackets: `added 10.0.0.0/8 10.1.0.0/16, mode enforce -> monitor`.
-fn in_words(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => first_few(values.iter().map(in_words), values.len(), " "),
-        Value::Object(fields) => change_in_words(fields).unwrap_or_else(|| {
-            let fields = fields.iter().map(|(key, value)| (key, in_words(value)));
-            let told = fields.filter(|(_, text)| !text.is_empty());
-            told.map(|(key, text)| format!("{key} {text}")).collect::<Vec<_>>().join(", ")
-        }),
+    let differences = serde_json::from_value(row.details.clone());
+    let differences =
+        differences.map_or(String::new(), |found| differences::in_short(&found, TOLD));
+    match (&row.message, differences.is_empty()) {
+        (Some(message), true) => message.clone(),
+        (Some(message), false) => format!("{message}: {differences}"),
+        (None, false) => differences,
+        (None, true) => "-".to_owned(),
     }
-}
-
-/// What was before and is after, where nothing else is told.
-fn change_in_words(fields: &Map<String, Value>) -> Option<String> {
-    let side = |key| match in_words(fields.get(key)?) {
-        text if text.is_empty() => Some("nothing".to_owned()),
-        text => Some(text),
-    };
-    let (before, after) = (side("before")?, side("after")?);
-    (fields.len() == 2).then(|| format!("{before} -> {after}"))
 }
 
 fn first_few(texts: impl Iterator<Item = String>, count: usize, separator: &str) -> String {

@@ -32,6 +32,20 @@ pub(super) fn differences(
     }
 }
 
+/// What differs in one line, the first few of it.
+pub(super) fn in_short(differences: &Differences, told: usize) -> String {
+    let Differences { items, omitted } = differences;
+    let lines = items.iter().take(told).map(|item| {
+        let (mark, _, text) = line(item);
+        format!("{mark} {text}")
+    });
+    let lines = join(lines, "; ");
+    match items.len().saturating_sub(told) + omitted {
+        0 => lines,
+        more => format!("{lines} and {more} more"),
+    }
+}
+
 fn line(difference: &Difference) -> (char, Style, String) {
     match difference {
         Difference::Service { name, before, after } => {

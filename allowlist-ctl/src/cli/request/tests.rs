@@ -205,3 +205,34 @@ fn a_policy_that_cannot_be_read_is_not_sent() {
     let error = meaning("apply -f /nowhere/p.toml").unwrap_err();
     assert!(error.to_string().starts_with("cannot read /nowhere/p.toml: "), "{error}");
 }
+
+#[test]
+fn the_audit_trail_is_asked_for_what_is_wanted() {
+    let query = |line: &str| match meaning(line).unwrap() {
+        Meaning::Audit(query) => query,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(query("audit"), "limit=50");
+    assert_eq!(query("audit --name re&dis --limit 7"), "limit=7&name=re%26dis");
+    let since = query("audit --since 1d");
+    let (_, since) = since.split_once("&since=").unwrap();
+    let since: Timestamp = since.replace("%3A", ":").parse().unwrap();
+    let age = Timestamp::now().duration_since(since).as_secs();
+    assert!((86_400..86_460).contains(&age), "{age}");
+    assert!(matches!(meaning("audit --verify"), Ok(Meaning::VerifyAudit)));
+    let error = meaning("audit --since yesterday").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "'yesterday' is not a span of time: write it like 90s, 2h30m, 7d or 4w"
+    );
+}
+
+#[test]
+fn the_session_of_the_caller_goes_with_a_change() {
+    let Meaning::Change(mut change) = meaning("remove ssh 10.0.0.1").unwrap() else { panic!() };
+    change.request.options.session = Some("[2001:db8::1]:50022|192.0.2.1:22".parse().unwrap());
+    assert_eq!(
+        change.request.target(),
+        "/v1/lists/ssh/remove?session=%5B2001%3Adb8%3A%3A1%5D%3A50022%7C192.0.2.1%3A22"
+    );
+}

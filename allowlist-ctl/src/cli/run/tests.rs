@@ -134,3 +134,19 @@ fn completions_are_made_for_each_shell() {
     let (exit, ..) = typed("completions fish --json", Screen::default(), &[]);
     assert_eq!(exit, 2);
 }
+
+#[test]
+fn a_trail_that_was_altered_is_a_failure() {
+    let whole = r#"{"rows":2,"first":1,"last":2,"pruned":0,"head_hash":"00","broken":null}"#;
+    let altered = whole.replace("null", r#"{"id":2,"what":"altered"}"#);
+    let (exit, stdout, ..) = typed("audit --verify", Screen::default(), &[http(200, whole)]);
+    assert_eq!((exit, &*stdout), (0, "The audit trail is whole: 2 rows, 1 to 2\n"));
+    let (exit, stdout, stderr, _) =
+        typed("audit --verify", Screen::default(), &[http(200, &altered)]);
+    assert_eq!(exit, 1);
+    assert!(stdout.starts_with("The audit trail was altered at row 2: "), "{stdout}");
+    assert!(stderr.starts_with("error: the audit trail is not as it was written\n"), "{stderr}");
+    let (exit, stdout, ..) =
+        typed("audit --verify --json", Screen::default(), &[http(200, &altered)]);
+    assert_eq!((exit, stdout), (1, format!("{altered}\n")));
+}

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -15,6 +15,17 @@ fn row(time: &str, action: &str, subjects: &[&str], revisions: (u64, u64), what:
     })
 }
 
+/// Entries that are new in the service `ssh`.
+fn entries(entries: &[&str]) -> Value {
+    let new = |entry: &&str| {
+        json!({
+            "what": "entry", "list": "ssh", "entry": entry, "origin": "manual",
+            "before": null, "after": {"comment": null, "expires_at": null}
+        })
+    };
+    json!({"items": entries.iter().map(new).collect::<Vec<_>>(), "omitted": 0})
+}
+
 fn written(rows: &[Value]) -> String {
     let trail = serde_json::from_value(json!({"rows": rows})).unwrap();
     let mut out = Vec::new();
@@ -25,13 +36,13 @@ fn written(rows: &[Value]) -> String {
 #[test]
 fn rows_are_told_in_a_table() {
     let rows = [
-        row("2026-11-22T02:00:00.123456Z", "add", &["ssh"], (6, 7), json!({"added": ["::1"]})),
+        row("2026-11-22T02:00:00.123456Z", "add", &["ssh"], (6, 7), entries(&["::1/128"])),
         row("2026-11-22T02:07:00Z", "remove", &["ssh"], (7, 7), json!("would cut 1 connection")),
         row("2026-11-22T02:08:00Z", "sync", &[], (7, 7), json!(null)),
     ];
     let expected = "\
 TIME       WHO   ACTION  NAME  REVISION  RESULT   WHAT
-02:00:00Z  root  add     ssh   6 -> 7    done     added ::1
+02:00:00Z  root  add     ssh   6 -> 7    done     + ssh ::1/128
 02:07:00Z  root  remove  ssh   7         refused  would cut 1 connection
 02:08:00Z  root  sync    -     7         done     -
 ";
@@ -84,23 +95,22 @@ fn without_a_row_a_sentence_says_so() {
 }
 
 #[test]
-fn details_are_told_in_words() {
+fn what_differs_is_told_in_short() {
+    let told = |details: Value, message: Value| {
+        let mut row = row("2026-11-22T02:00:00Z", "apply", &[], (6, 7), details);
+        row["message"] = message;
+        what(&serde_json::from_value(row).unwrap())
+    };
+    let more = json!({"items": entries(&["a", "b", "c", "d"])["items"], "omitted": 7});
     let table = [
-        (json!(null), ""),
-        (json!({}), ""),
-        (json!({"added": [], "removed": null}), ""),
-        (
-            json!({"added": ["10.0.0.1", "::1"], "removed": ["!10.0.0.2"]}),
-            "added 10.0.0.1 ::1, removed !10.0.0.2",
-        ),
-        (json!({"added": ["a", "b", "c", "d", "e"]}), "added a b c and 2 more"),
-        (json!({"before": "enforce", "after": "off"}), "enforce -> off"),
-        (json!({"mode": {"before": "enforce", "after": "off"}}), "mode enforce -> off"),
-        (json!({"before": null, "after": {"ports": ["tcp/1"]}}), "nothing -> ports tcp/1"),
-        (json!({"before": 1, "after": 2, "because": true}), "after 2, because true, before 1"),
+        (json!(null), json!(null), "-"),
+        (json!(null), json!("confirm add redis"), "confirm add redis"),
+        (entries(&["10.0.0.1/32"]), json!(null), "+ ssh 10.0.0.1/32"),
+        (entries(&["a", "b"]), json!("rollback to 3"), "rollback to 3: + ssh a; + ssh b"),
+        (more, json!(null), "+ ssh a; + ssh b; + ssh c and 8 more"),
     ];
-    for (details, expected) in table {
-        assert_eq!(in_words(&details), expected, "{details}");
+    for (details, message, expected) in table {
+        assert_eq!(told(details, message), expected);
     }
 }
 
