@@ -9,6 +9,7 @@ mod followed;
 mod guard;
 mod history;
 mod links;
+mod refusals;
 mod report;
 mod trail;
 
@@ -29,7 +30,7 @@ use tracing::{error, info, warn};
 pub(super) use self::{
     desk::Desk, followed::told, history::revert_at_start, report::pending, trail::Deed,
 };
-use self::{followed::Untaken, trail::AllRefusals};
+use self::{followed::Untaken, refusals::Refusals};
 use super::{config::Keep, follow::Follower, interfaces::Wanted, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
@@ -58,7 +59,7 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     keep: Keep,
     pending: Option<PendingChange>,
-    refusals: AllRefusals,
+    refusals: Refusals,
     follower: Option<Follower>,
     untaken: Untaken,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
@@ -91,7 +92,7 @@ impl Owner {
             shared,
             keep,
             pending,
-            refusals: AllRefusals::new(),
+            refusals: Refusals::default(),
             follower: None,
             untaken: Untaken::default(),
             is_unsettled: false,
@@ -160,7 +161,8 @@ impl Owner {
         self.settle();
         self.revert_if_due();
         self.retry_files();
-        self.sum_up_refusals();
+        let refusals = self.refusals.over(Instant::now());
+        self.sum_up_refusals(refusals);
         self.wanted.attach_missing(&mut self.kernel);
         self.tell_interfaces();
     }
@@ -205,6 +207,8 @@ impl Owner {
     }
 
     fn stop(&mut self, detach: bool) -> Result<(), Problem> {
+        let refusals = self.refusals.all();
+        self.sum_up_refusals(refusals);
         if detach {
             self.kernel.detach_all().map_err(|error| {
                 Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))

@@ -1,10 +1,6 @@
 //! The audit trail: what was asked for, by whom, and what came of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -24,10 +20,6 @@ use crate::{
 
 /// So many differing entries of a change are kept word by word; all of them are in the store's revisions.
 const KEPT_DIFFERENCES: usize = 500;
-/// So many refusals of somebody who is not root are recorded one by one in [`WINDOW`]; the rest are counted, or
-/// whoever may open the socket could push everything else out of the trail.
-const REFUSALS: u32 = 60;
-const WINDOW: Duration = Duration::from_mins(1);
 
 /// Something that somebody asks for.
 #[derive(Clone, Debug)]
@@ -105,18 +97,6 @@ fn subjects(differences: &Differences) -> impl Iterator<Item = String> {
     })
 }
 
-/// How many refusals of somebody were recorded, and how many not.
-#[derive(Debug)]
-pub(super) struct Refusals {
-    since: Instant,
-    recorded: u32,
-    more: u32,
-    last: Deed,
-}
-
-/// By user id.
-pub(super) type AllRefusals = BTreeMap<u32, Refusals>;
-
 impl Owner {
     /// Tells the log of what the trail has.
     pub(super) fn log_done(deed: &Deed, record: &Record, appended: Appended) {
@@ -149,7 +129,7 @@ impl Owner {
 
     /// Records that something was refused or failed.
     pub(in crate::daemon) fn note_refusal(&mut self, deed: &Deed, problem: &Problem) {
-        if deed.author.uid != 0 && !self.may_record_refusal(deed) {
+        if !self.refusals.records(deed, Instant::now()) {
             return;
         }
         let failed = matches!(problem.code, ErrorCode::Failed | ErrorCode::Timeout);
@@ -186,31 +166,11 @@ impl Owner {
         }
     }
 
-    fn may_record_refusal(&mut self, deed: &Deed) -> bool {
-        let refusals = self.refusals.entry(deed.author.uid).or_insert_with(|| Refusals {
-            since: Instant::now(),
-            recorded: 0,
-            more: 0,
-            last: deed.clone(),
-        });
-        if refusals.recorded < REFUSALS {
-            refusals.recorded += 1;
-            return true;
-        }
-        refusals.more += 1;
-        refusals.last = deed.clone();
-        false
-    }
-
     /// Records how many refusals were not recorded one by one.
-    pub(super) fn sum_up_refusals(&mut self) {
-        let over = self.refusals.extract_if(.., |_, refusals| refusals.since.elapsed() >= WINDOW);
-        for (_, Refusals { more, last, .. }) in over.collect::<Vec<_>>() {
-            if more > 0 {
-                let message =
-                    format!("{more} more within a minute were refused, this one the last");
-                self.record_alone(&last, AuditResult::Refused, message, Value::Null);
-            }
+    pub(super) fn sum_up_refusals(&mut self, refusals: Vec<(Deed, u32)>) {
+        for (last, more) in refusals {
+            let message = format!("{more} more within a minute were refused, this one the last");
+            self.record_alone(&last, AuditResult::Refused, message, Value::Null);
         }
     }
 
