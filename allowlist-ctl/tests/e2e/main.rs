@@ -13,6 +13,7 @@ mod rejects;
 mod reports;
 mod requests;
 mod restart;
+mod roles;
 mod scans;
 mod scope;
 mod start_refusals;
