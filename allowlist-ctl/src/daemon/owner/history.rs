@@ -100,6 +100,9 @@ impl Owner {
         if changes_policy {
             done.cuts = self.guard(&outcome.policy, options)?;
         }
+        if let Some((name, was_attached)) = &pending.interface {
+            done.cuts.extend(self.guard_link(name, *was_attached, options)?);
+        }
         if !options.dry_run {
             if let Some((name, was_attached)) = &pending.interface {
                 self.restore_link(name, *was_attached)?;

@@ -7,7 +7,7 @@ use tracing::error;
 
 use super::{Owner, trail::Deed};
 use crate::{
-    api::{ChangeOptions, Changed, ErrorCode, Problem},
+    api::{ChangeOptions, Changed, CutConnection, ErrorCode, Problem},
     daemon::explain::{explain_attach, explain_store},
     kernel::XdpMode,
     policy::Author,
@@ -84,17 +84,8 @@ impl Owner {
         self.check_free()?;
         self.check_revision(options)?;
         let attached = self.is_attached(interface);
-        let closed = self.policy.services.iter().filter(|(_, service)| {
-            let here = service.interfaces.is_empty() || service.interfaces.contains(interface);
-            self.policy.is_closed(service) && here
-        });
-        let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
-        if attached && !closed.is_empty() {
-            let names = closed.join(", ");
-            self.ask(
-                format!("after this, {names} is accessible to everyone on {interface}"),
-                options,
-            )?;
+        if attached {
+            self.ask_about_detaching(interface, options)?;
         }
         let unchanged = Changed {
             revision: self.policy.revision,
@@ -115,6 +106,34 @@ impl Owner {
         self.take_off(interface)?;
         self.tell_interfaces();
         Ok(Changed { changed: true, pending: self.told_pending(), ..unchanged })
+    }
+
+    /// Asks whether everyone is to be admitted where the filter is taken off.
+    fn ask_about_detaching(&self, interface: &str, options: ChangeOptions) -> Result<(), Problem> {
+        let closed = self.policy.services.iter().filter(|(_, service)| {
+            let here = service.interfaces.is_empty() || service.interfaces.contains(interface);
+            self.policy.is_closed(service) && here
+        });
+        let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let names = closed.join(", ");
+        self.ask(format!("after this, {names} is accessible to everyone on {interface}"), options)
+    }
+
+    /// Checks that an interface may be attached or not as it was before, and names the connections that this cuts.
+    pub(super) fn guard_link(
+        &self,
+        interface: &str,
+        was: Option<bool>,
+        options: ChangeOptions,
+    ) -> Result<Vec<CutConnection>, Problem> {
+        match (self.is_attached(interface), self.wanted.would_want(interface, was)) {
+            (false, true) => self.guard_attach(interface, options),
+            (true, false) => self.ask_about_detaching(interface, options).map(|()| Vec::new()),
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn is_attached(&self, interface: &str) -> bool {
