@@ -7,6 +7,7 @@ mod admission;
 mod changes;
 mod crash;
 mod exit_codes;
+mod guards;
 mod interfaces;
 mod overload;
 mod rejects;

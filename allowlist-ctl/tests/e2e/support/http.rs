@@ -72,4 +72,11 @@ impl Server {
             other => anyhow::bail!("no rows but {other}"),
         }
     }
+
+    /// On how many interfaces the filter is.
+    pub(crate) fn interfaces_attached(&self) -> Result<usize> {
+        let status = self.get("/v1/status")?;
+        let interfaces = status["interfaces"].as_array().context("no interfaces")?;
+        Ok(interfaces.iter().filter(|interface| interface["state"] == "attached").count())
+    }
 }
