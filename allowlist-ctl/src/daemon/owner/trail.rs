@@ -13,7 +13,7 @@ use crate::{
     policy::{
         Author, Policy,
         change::{Change, Tally},
-        difference::{Differences, differences},
+        difference::{differences, differing},
     },
     store::audit::{Appended, AuditResult, Filter, PRUNE_BATCH, Record},
 };
@@ -76,7 +76,8 @@ impl Deed {
     pub(super) fn changed(&self, before: &Policy, after: &Policy, tally: Tally) -> Record {
         let differences = differences(before, after, KEPT_DIFFERENCES, tally.changed());
         let mut record = self.done(before.revision, after.revision, json!(differences));
-        record.subjects.extend(subjects(&differences));
+        // Not only those of the differences that are kept.
+        record.subjects.extend(differing(before, after).into_iter().map(|name| name.to_string()));
         record.message = self.remark();
         record
     }
@@ -87,14 +88,6 @@ impl Deed {
             self.subjects.iter().fold(self.action.to_owned(), |said, name| said + " " + name);
         (said != self.what).then(|| self.what.clone())
     }
-}
-
-/// What a change of the whole policy is about.
-fn subjects(differences: &Differences) -> impl Iterator<Item = String> {
-    use crate::policy::difference::Difference::{Entry, Group, Service};
-    differences.items.iter().map(|difference| match difference {
-        Service { name, .. } | Group { name, .. } | Entry { list: name, .. } => name.to_string(),
-    })
 }
 
 impl Owner {
