@@ -35,8 +35,8 @@ use super::{config::Keep, follow::Follower, interfaces::Wanted, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
-    policy::Policy,
-    store::{PendingChange, Store},
+    policy::{Author, Policy},
+    store::{PendingChange, Store, audit::AuditResult},
 };
 
 /// How often interfaces are looked after, and what is due is done.
@@ -206,13 +206,20 @@ impl Owner {
         }
     }
 
-    fn stop(&mut self, detach: bool) -> Result<(), Problem> {
+    /// Stops, and takes the filter off everything where somebody asks for that.
+    fn stop(&mut self, detach: Option<&Arc<Author>>) -> Result<(), Problem> {
         let refusals = self.refusals.all();
         self.sum_up_refusals(refusals);
-        if detach {
-            self.kernel.detach_all().map_err(|error| {
-                Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+        if let Some(author) = detach {
+            let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
+            self.on_record(&deed, false, |owner| {
+                owner.kernel.detach_all().map_err(|error| {
+                    Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+                })
             })?;
+            // Afterwards, for a disk that is full must keep nobody from it.
+            let message = "took the filter off every interface";
+            self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
             info!("stopped; the filter is off");
         } else {
             let names: Vec<&str> =

@@ -132,14 +132,21 @@ impl Owner {
         } else {
             json!({ "problems": problem.details.iter().take(KEPT_DIFFERENCES).collect::<Vec<_>>() })
         };
-        self.record_alone(deed, result, problem.message.clone(), details);
+        self.record_alone(deed, result, &problem.message, details);
     }
 
-    fn record_alone(&mut self, deed: &Deed, result: AuditResult, message: String, details: Value) {
+    /// Records what is in no transaction of a change.
+    pub(super) fn record_alone(
+        &mut self,
+        deed: &Deed,
+        result: AuditResult,
+        message: &str,
+        details: Value,
+    ) {
         let revision = self.policy.revision;
         let record = Record {
             result,
-            message: Some(message.clone()),
+            message: Some(message.to_owned()),
             ..deed.done(revision, revision, details)
         };
         let written = self.store.draft().and_then(|draft| {
@@ -148,9 +155,13 @@ impl Owner {
         });
         self.untidy += 1;
         let (by, uid) = (deed.author.name.as_str(), deed.author.uid);
+        let result = match result {
+            AuditResult::Done => "done",
+            AuditResult::Refused => "refused",
+            AuditResult::Failed => "failed",
+        };
         match written {
             Ok(Appended { id, hash }) => {
-                let result = if result == AuditResult::Failed { "failed" } else { "refused" };
                 info!(audit = id, %hash, from = revision, to = revision, by, uid, result, "{}: {message}", deed.what);
             }
             Err(error) => {
@@ -163,7 +174,7 @@ impl Owner {
     pub(super) fn sum_up_refusals(&mut self, refusals: Vec<(Deed, u32)>) {
         for (last, more) in refusals {
             let message = format!("{more} more within a minute were refused, this one the last");
-            self.record_alone(&last, AuditResult::Refused, message, Value::Null);
+            self.record_alone(&last, AuditResult::Refused, &message, Value::Null);
         }
     }
 
