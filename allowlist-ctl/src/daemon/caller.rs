@@ -81,7 +81,7 @@ mod tests {
         let caller = Caller::of(&ours).unwrap();
         assert_eq!(caller.uid, Uid::effective().as_raw());
         let mut expected: Vec<u32> =
-            nix::unistd::getgroups().unwrap().into_iter().map(|gid| gid.as_raw()).collect();
+            nix::unistd::getgroups().unwrap().into_iter().map(nix::unistd::Gid::as_raw).collect();
         expected.push(nix::unistd::getegid().as_raw());
         assert_eq!(caller.gids, expected);
     }

@@ -12,7 +12,8 @@ use super::{
     },
 };
 use crate::policy::{
-    Author, Group, Name, Origin, Policy, Service, entry::NewEntry, group::TRUSTED, plan::Plan,
+    Author, Entries, Group, Name, Origin, Policy, Service, entry::NewEntry, group::TRUSTED,
+    plan::Plan,
 };
 
 /// Makes the policy what a plan says. Entries of files that are still followed stay.
@@ -119,11 +120,11 @@ fn put_services<'a>(
     for (name, settings) in wanted {
         let (number, entries) = match policy.services.get(name) {
             Some(before) => (before.number, before.entries.clone()),
-            None => (free_service_number(policy)?, Default::default()),
+            None => (free_service_number(policy)?, Entries::default()),
         };
         let service = Service { number, entries, ..settings.clone() };
         // The number is taken from now on; the ports are looked at when all are known.
-        let is_new = policy.services.get(name).is_none();
+        let is_new = !policy.services.contains_key(name);
         let placeholder = Arc::new(Service { ports: BTreeSet::new(), ..service.clone() });
         let before = policy.services.insert(name.clone(), placeholder);
         services.push((name, service, before, is_new));
