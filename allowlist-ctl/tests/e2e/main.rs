@@ -17,6 +17,7 @@ mod restart;
 mod roles;
 mod scans;
 mod scope;
+mod sessions;
 mod start_refusals;
 mod support;
 mod untouched;
