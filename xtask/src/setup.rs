@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use xtask::toolchain::{Found, LINKED, LINKED_TO, Toolchain};
 
-use self::packages::{BUILD, EBPF, Group, NETWORK, PACKETS, SERVERS};
+use self::packages::{BUILD, EBPF, Group, NETWORK, PACKETS, SERVERS, SESSIONS};
 use crate::privilege;
 
 const LINKER_VERSION: &str = "0.13.0";
@@ -43,7 +43,7 @@ pub(crate) fn ensure() -> Result<Toolchain> {
         );
     }
 
-    let mut groups: Vec<&Group> = vec![&BUILD, &NETWORK, &SERVERS, &PACKETS];
+    let mut groups: Vec<&Group> = vec![&BUILD, &NETWORK, &SERVERS, &SESSIONS, &PACKETS];
     let base = packages::missing(&groups)?;
     let ebpf = packages::missing(&[&EBPF])?;
     // A nightly that can do it is what people already have: Debian's then need not be there.

@@ -63,6 +63,11 @@ impl Wanted {
         self.modes.contains_key(name)
     }
 
+    /// Whether an interface would be attached if this were remembered of it.
+    pub(super) fn would_want(&self, name: &str, remembered: Option<bool>) -> bool {
+        remembered.unwrap_or_else(|| self.configured.contains_key(name))
+    }
+
     /// Wants an interface as flags, configuration and what is remembered of it say, whatever was wanted before.
     pub(super) fn become_as(&mut self, name: &str, remembered: Option<bool>) {
         let configured = self.configured.get(name).copied();

@@ -107,7 +107,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let end = async {
         tokio::select! {
             () = signals.end() => {
-                if let Err(problem) = desk.stop(false).await {
+                if let Err(problem) = desk.stop(None).await {
                     error!("{problem}");
                 }
                 // Until the store is closed.

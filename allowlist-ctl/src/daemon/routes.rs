@@ -2,7 +2,7 @@
 //!
 //! Whatever is asked of a change route is either done or in the audit trail as refused: [`Office::make`].
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -104,24 +104,32 @@ fn interface_name(text: String) -> Result<String, Problem> {
     Ok(text)
 }
 
+/// Whom a change is for.
+enum Needs<'a> {
+    Admin,
+    /// The editors of a list, too.
+    Editor(&'a Name),
+    /// The owner decides that when it knows what is changed.
+    Any,
+}
+
 /// What a change is about, before its body is read.
 struct Ask<'a> {
     action: &'static str,
     /// The service, group or interface as it was written.
     subject: Option<&'a str>,
-    /// The list whose editors may do it; else it is for admins.
-    editors: Option<&'a Name>,
+    needs: Needs<'a>,
     /// Largest body, in bytes.
     limit: usize,
 }
 
 impl<'a> Ask<'a> {
     const fn admin(action: &'static str, subject: &'a str) -> Self {
-        Self { action, subject: Some(subject), editors: None, limit: MAX_BODY }
+        Self { action, subject: Some(subject), needs: Needs::Admin, limit: MAX_BODY }
     }
 
     const fn editor(action: &'static str, list: &'a Name, subject: &'a str) -> Self {
-        Self { action, subject: Some(subject), editors: Some(list), limit: MAX_BODY }
+        Self { action, subject: Some(subject), needs: Needs::Editor(list), limit: MAX_BODY }
     }
 }
 
@@ -134,19 +142,42 @@ impl Office {
         read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, ChangeOptions, Caller), Problem> {
         let caller = caller(&request)?;
-        let what = match ask.subject {
-            Some(subject) => format!("{} {subject}", ask.action),
-            None => ask.action.to_owned(),
-        };
+        let is_dry_run = options(request.uri()).is_ok_and(|options| options.dry_run);
         match self.read_unrecorded(ask, request, read, &caller).await {
             Ok((body, options)) => Ok((body, options, caller)),
-            Err(problem) => {
-                let author = caller.author();
-                let subjects: BTreeSet<String> =
-                    ask.subject.map(ToOwned::to_owned).into_iter().collect();
-                let deed = Deed { action: ask.action, subjects, what, author };
-                Err(self.desk.refused(deed, problem).await)
-            }
+            // Nothing was to be changed.
+            Err(problem) if is_dry_run => Err(problem),
+            Err(problem) => Err(self.refused(ask.action, ask.subject, &caller, problem).await),
+        }
+    }
+
+    /// Records that something was refused before the owner heard of it.
+    async fn refused(
+        &self,
+        action: &'static str,
+        subject: Option<&str>,
+        caller: &Caller,
+        problem: Problem,
+    ) -> Problem {
+        let author = caller.author();
+        let deed = match subject {
+            Some(subject) => Deed::about(action, subject, &author),
+            None => Deed::of_everything(action, action.to_owned(), &author),
+        };
+        self.desk.refused(deed, problem).await
+    }
+
+    /// The name in a path of a change.
+    async fn name(
+        &self,
+        action: &'static str,
+        text: &str,
+        caller: &Caller,
+    ) -> Result<Name, Problem> {
+        match name(text) {
+            Ok(name) => Ok(name),
+            // It is no name that the trail could be asked for.
+            Err(problem) => Err(self.refused(action, None, caller, problem).await),
         }
     }
 
@@ -157,9 +188,10 @@ impl Office {
         read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
         caller: &Caller,
     ) -> Result<(T, ChangeOptions), Problem> {
-        match ask.editors {
-            Some(list) => self.access.require_editor(caller, list)?,
-            None => self.access.require_admin(caller)?,
+        match ask.needs {
+            Needs::Editor(list) => self.access.require_editor(caller, list)?,
+            Needs::Admin => self.access.require_admin(caller)?,
+            Needs::Any => {}
         }
         let options = options(request.uri())?;
         let body = body(request, ask.limit).await?;
@@ -185,7 +217,7 @@ async fn protect(
     Path(service): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&service)?;
+    let name = office.name("protect", &service, &caller(&request)?).await?;
     let read = move |body: &[u8]| {
         let settings: ServiceSettings = read_json(body)?;
         let interfaces = settings.interfaces.map(|names| names.into_iter().map(interface_name));
@@ -208,7 +240,7 @@ async fn set_mode(
     Path(service): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&service)?;
+    let name = office.name("mode", &service, &caller(&request)?).await?;
     let read = move |body: &[u8]| {
         let ModeSetting { mode } = read_json(body)?;
         Ok(Change::SetMode { name, mode })
@@ -221,7 +253,7 @@ async fn unprotect(
     Path(service): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&service)?;
+    let name = office.name("unprotect", &service, &caller(&request)?).await?;
     let read = move |_: &[u8]| Ok(Change::Unprotect { name });
     office.make(Ask::admin("unprotect", &service), request, read).await
 }
@@ -231,7 +263,7 @@ async fn set_group(
     Path(group): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&group)?;
+    let name = office.name("group", &group, &caller(&request)?).await?;
     let read = move |body: &[u8]| {
         let settings: GroupSettings = read_json(body)?;
         let follow = settings.follow.map(|path| (!path.as_os_str().is_empty()).then_some(path));
@@ -248,7 +280,7 @@ async fn remove_group(
     Path(group): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&group)?;
+    let name = office.name("ungroup", &group, &caller(&request)?).await?;
     let read = move |_: &[u8]| Ok(Change::RemoveGroup { name });
     office.make(Ask::admin("ungroup", &group), request, read).await
 }
@@ -258,7 +290,7 @@ async fn add(
     Path(list): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&list)?;
+    let name = office.name("add", &list, &caller(&request)?).await?;
     let editors = name.clone();
     let read =
         move |body: &[u8]| Ok(Change::Add { name, entries: entries::lasting(specified(body)?)? });
@@ -270,7 +302,7 @@ async fn remove(
     Path(list): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&list)?;
+    let name = office.name("remove", &list, &caller(&request)?).await?;
     let editors = name.clone();
     let read = move |body: &[u8]| {
         let specs: EntrySpecs = read_json(body)?;
@@ -284,7 +316,7 @@ async fn replace(
     Path(list): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = name(&list)?;
+    let name = office.name("replace", &list, &caller(&request)?).await?;
     let editors = name.clone();
     let is_text = request
         .headers()
@@ -301,7 +333,7 @@ async fn replace(
 }
 
 async fn apply(State(office): State<Office>, request: Request) -> Answered<Changed> {
-    let ask = Ask { action: "apply", subject: None, editors: None, limit: MAX_LIST_BODY };
+    let ask = Ask { action: "apply", subject: None, needs: Needs::Admin, limit: MAX_LIST_BODY };
     let _turn = office.turn().await?;
     office.make(ask, request, |body| Ok(Change::Apply(plan(read_json(body)?)?))).await
 }
@@ -323,8 +355,8 @@ async fn confirm(State(office): State<Office>, request: Request) -> Answered<Cha
 }
 
 async fn roll_back(State(office): State<Office>, request: Request) -> Answered<Changed> {
-    let (caller, options) = (caller(&request)?, options(request.uri())?);
-    let Rollback { to } = read_json(&body(request, MAX_BODY).await?)?;
+    let ask = Ask { action: "rollback", subject: None, needs: Needs::Any, limit: MAX_BODY };
+    let (Rollback { to }, options, caller) = office.read(&ask, request, read_json).await?;
     office.desk.roll_back(to, options, caller, Arc::clone(&office.access)).await.map(Answer)
 }
 
@@ -333,11 +365,11 @@ async fn attach(
     Path(interface): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let read = |body: &[u8]| read_json::<AttachSettings>(body);
-    let (settings, options, caller) =
+    let named = interface.clone();
+    let read = |body: &[u8]| Ok((interface_name(named)?, read_json::<AttachSettings>(body)?));
+    let ((name, settings), options, caller) =
         office.read(&Ask::admin("attach", &interface), request, read).await?;
-    let interface = interface_name(interface)?;
-    office.desk.attach(interface, settings.mode, options, caller).await.map(Answer)
+    office.desk.attach(name, settings.mode, options, caller).await.map(Answer)
 }
 
 async fn detach(
@@ -345,14 +377,16 @@ async fn detach(
     Path(interface): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let ((), options, caller) =
-        office.read(&Ask::admin("detach", &interface), request, |_| Ok(())).await?;
-    office.desk.detach(interface_name(interface)?, options, caller).await.map(Answer)
+    let named = interface.clone();
+    let read = |_: &[u8]| interface_name(named);
+    let (name, options, caller) =
+        office.read(&Ask::admin("detach", &interface), request, read).await?;
+    office.desk.detach(name, options, caller).await.map(Answer)
 }
 
 async fn shutdown(State(office): State<Office>, request: Request) -> Answered<Shutdown> {
-    office.access.require_admin(&caller(&request)?)?;
-    let shutdown: Shutdown = read_json(&body(request, MAX_BODY).await?)?;
-    office.desk.stop(shutdown.detach).await?;
+    let ask = Ask { action: "shutdown", subject: None, needs: Needs::Admin, limit: MAX_BODY };
+    let (shutdown, _, caller) = office.read(&ask, request, read_json::<Shutdown>).await?;
+    office.desk.stop(shutdown.detach.then_some(caller)).await?;
     Ok(Answer(shutdown))
 }

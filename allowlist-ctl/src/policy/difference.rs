@@ -148,6 +148,27 @@ pub fn differences(before: &Policy, after: &Policy, limit: usize, changed: usize
     Differences { items, omitted }
 }
 
+/// Names of the services and groups that differ, in their settings or in their entries.
+#[must_use]
+pub fn differing(before: &Policy, after: &Policy) -> BTreeSet<Name> {
+    let service = |policy: &Policy, name: &Name| {
+        policy.services.get(name).map(|service| ServiceTerms::from(service.as_ref()))
+    };
+    let group = |policy: &Policy, name: &Name| {
+        policy.groups.get(name).map(|group| GroupTerms::from(group.as_ref()))
+    };
+    let entries = |policy: &Policy, name: &Name| policy.entries(name).cloned().unwrap_or_default();
+    names(before.lists().map(|(_, name, _)| name), after.lists().map(|(_, name, _)| name))
+        .into_iter()
+        .filter(|name| {
+            service(before, name) != service(after, name)
+                || group(before, name) != group(after, name)
+                || entries(before, name).difference(&entries(after, name)).next().is_some()
+        })
+        .cloned()
+        .collect()
+}
+
 fn of_list(name: &Name, before: &Entries, after: &Entries, limit: usize) -> Vec<Difference> {
     let terms = |entry: Option<&Entry>| entry.map(EntryTerms::from);
     let differing = before.difference(after).map(|(key, before, after)| Difference::Entry {
@@ -214,5 +235,7 @@ mod tests {
         });
         assert_eq!(text, expected);
         assert_eq!(differences(&before, &before, 9, 0), Differences::default());
+        assert_eq!(differing(&before, &after), BTreeSet::from([name("office"), name("redis")]));
+        assert_eq!(differing(&before, &before), BTreeSet::new());
     }
 }

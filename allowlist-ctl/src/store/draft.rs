@@ -81,6 +81,16 @@ impl Draft<'_> {
         self.checked(written.map(drop))
     }
 
+    /// Forgets what was last taken from a followed file, so that it is taken again.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn forget_followed(&self, path: &str) -> Result<(), StoreError> {
+        self.checked(
+            self.transaction.execute("DELETE FROM followed WHERE path = ?1", [path]).map(drop),
+        )
+    }
+
     /// Sets the change that is taken back unless it is confirmed.
     ///
     /// # Errors

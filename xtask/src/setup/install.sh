@@ -47,5 +47,9 @@ for package; do
         # Debian enables servers at boot.
         update-rc.d "$package" disable
         ;;
+    openssh-server)
+        # It was not there before, so nobody comes in by it.
+        update-rc.d ssh disable
+        ;;
     esac
 done

@@ -44,6 +44,12 @@ pub(super) const SERVERS: Group = Group {
     packages: &["redis-server", "redis-tools", "nginx", "curl"],
 };
 
+/// How operators come to a server, and become root there.
+pub(super) const SESSIONS: Group = Group {
+    purpose: "sessions of operators",
+    packages: &["openssh-server", "openssh-client", "sudo"],
+};
+
 /// Programs that make, show and filter packets in the tests.
 pub(super) const PACKETS: Group = Group {
     purpose: "testing with packets",

@@ -54,12 +54,20 @@ impl Owner {
                 deadline: Deadline::after(seconds),
                 interface: None,
             });
-            self.commit(&outcome, deed, |draft| draft.pending(pending.as_ref()))?;
+            // What a rollback brings back holds until the file changes.
+            let begun = match change {
+                Change::Restore(_) => Vec::new(),
+                _ => followed::begun(&before, &outcome.policy),
+            };
+            self.commit(&outcome, deed, |draft| {
+                begun.iter().try_for_each(|name| followed::forget(draft, &outcome.policy, name))?;
+                draft.pending(pending.as_ref())
+            })?;
             self.set_pending(pending);
         }
         let mut report = self.report(change, &before, outcome, done);
-        if !options.dry_run {
-            for name in followed::newly_following(&before, &self.policy) {
+        if report.changed && !options.dry_run {
+            for name in followed::begun(&before, &self.policy.clone()) {
                 report.warnings.extend(self.read_followed(&name));
             }
             report.revision = self.policy.revision;

@@ -93,9 +93,10 @@ impl Desk {
         self.ask(move |owner| owner.detach(&interface, options, &caller.author())).await
     }
 
-    /// Stops the daemon, with or without the filter.
-    pub(in crate::daemon) async fn stop(&self, detach: bool) -> Result<(), Problem> {
-        self.ask(move |owner| owner.stop(detach)).await
+    /// Stops the daemon; the filter stays in force, unless somebody asks to take it off.
+    pub(in crate::daemon) async fn stop(&self, detach: Option<Caller>) -> Result<(), Problem> {
+        let author = detach.map(|caller| caller.author());
+        self.ask(move |owner| owner.stop(author.as_ref())).await
     }
 
     /// Records that something was refused before the owner heard of it.

@@ -22,6 +22,7 @@ use crate::{
         change::{self, Change},
         entry::NewEntry,
     },
+    store::{Draft, StoreError},
 };
 
 /// A file that could not be taken because the daemon could not do it is tried again after this time.
@@ -43,14 +44,27 @@ pub(super) fn paths(policy: &Policy) -> BTreeSet<PathBuf> {
     policy.groups.values().filter_map(|group| group.follow.clone()).collect()
 }
 
-/// The groups that follow a file which they did not follow before.
-pub(super) fn newly_following(before: &Policy, after: &Policy) -> Vec<Name> {
-    let followed = |name: &Name| before.groups.get(name).and_then(|group| group.follow.as_ref());
-    let new = after
-        .groups
-        .iter()
-        .filter(|(name, group)| group.follow.is_some() && group.follow.as_ref() != followed(name));
-    new.map(|(name, _)| name.clone()).collect()
+/// The groups that begin to follow a file, or another one.
+pub(super) fn begun(before: &Policy, after: &Policy) -> Vec<Name> {
+    let follows = |policy: &Policy, name: &Name| {
+        policy.groups.get(name).and_then(|group| group.follow.clone())
+    };
+    let begins = |name: &&Name| {
+        let now = follows(after, name);
+        now.is_some() && now != follows(before, name)
+    };
+    after.groups.keys().filter(begins).cloned().collect()
+}
+
+/// Forgets what a group took from its file when it followed it before.
+pub(super) fn forget(draft: &Draft<'_>, policy: &Policy, name: &Name) -> Result<(), StoreError> {
+    let follow = policy.groups.get(name).and_then(|group| group.follow.as_deref());
+    follow.map_or(Ok(()), |path| draft.forget_followed(&key(name, path)))
+}
+
+/// By which the store knows what a group took from a file.
+fn key(name: &Name, path: &Path) -> String {
+    format!("{name}:{}", path.display())
 }
 
 impl Owner {
@@ -110,7 +124,7 @@ impl Owner {
         self.untaken.0.remove(path);
         let mut trial = None;
         for name in self.followers(path) {
-            let key = format!("{name}:{}", path.display());
+            let key = key(&name, path);
             let deed = Deed::about("sync", name.as_str(), &daemon());
             let taken = self.take_for(&name, &key, &hash, &content, &deed).err();
             if let Some(problem) = &taken {

@@ -102,6 +102,9 @@ impl Owner {
         if changes_policy {
             done.take(self.guard(&outcome.policy, options)?);
         }
+        if let Some((name, was_attached)) = &pending.interface {
+            done.take(self.guard_link(name, *was_attached, options)?);
+        }
         if !options.dry_run {
             if let Some((name, was_attached)) = &pending.interface {
                 self.restore_link(name, *was_attached)?;

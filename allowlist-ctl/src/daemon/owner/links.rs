@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tracing::error;
 
-use super::{Owner, trail::Deed};
+use super::{Owner, guard::Guarded, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
     daemon::explain::{explain_attach, explain_store},
@@ -108,6 +108,20 @@ impl Owner {
         self.take_off(interface)?;
         self.tell_interfaces();
         Ok(Changed { pending: self.told_pending(), ..done })
+    }
+
+    /// Checks that an interface may be attached or not as it was before, and says what that cuts.
+    pub(super) fn guard_link(
+        &self,
+        interface: &str,
+        was: Option<bool>,
+        options: ChangeOptions,
+    ) -> Result<Guarded, Problem> {
+        match (self.is_attached(interface), self.wanted.would_want(interface, was)) {
+            (false, true) => self.guard_attach(interface, options),
+            (true, false) => self.guard_detach(interface, options),
+            _ => Ok(Guarded::default()),
+        }
     }
 
     fn is_attached(&self, interface: &str) -> bool {

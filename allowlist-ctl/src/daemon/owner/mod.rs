@@ -9,6 +9,7 @@ mod followed;
 mod guard;
 mod history;
 mod links;
+mod refusals;
 mod report;
 mod trail;
 
@@ -29,13 +30,13 @@ use tracing::{error, info, warn};
 pub(super) use self::{
     desk::Desk, followed::told, history::revert_at_start, report::pending, trail::Deed,
 };
-use self::{followed::Untaken, trail::AllRefusals};
+use self::{followed::Untaken, refusals::Refusals};
 use super::{config::Keep, follow::Follower, interfaces::Wanted, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
-    policy::Policy,
-    store::{PendingChange, Store},
+    policy::{Author, Policy},
+    store::{PendingChange, Store, audit::AuditResult},
 };
 
 /// How often interfaces are looked after, and what is due is done.
@@ -58,7 +59,7 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     keep: Keep,
     pending: Option<PendingChange>,
-    refusals: AllRefusals,
+    refusals: Refusals,
     follower: Option<Follower>,
     untaken: Untaken,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
@@ -93,7 +94,7 @@ impl Owner {
             shared,
             keep,
             pending,
-            refusals: AllRefusals::new(),
+            refusals: Refusals::default(),
             follower: None,
             untaken: Untaken::default(),
             is_unsettled: false,
@@ -166,7 +167,8 @@ impl Owner {
         self.settle();
         self.revert_if_due();
         self.retry_files();
-        self.sum_up_refusals();
+        let refusals = self.refusals.over(Instant::now());
+        self.sum_up_refusals(refusals);
         self.wanted.attach_missing(&mut self.kernel);
         self.tell_interfaces();
     }
@@ -220,11 +222,20 @@ impl Owner {
         }
     }
 
-    fn stop(&mut self, detach: bool) -> Result<(), Problem> {
-        if detach {
-            self.kernel.detach_all().map_err(|error| {
-                Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+    /// Stops, and takes the filter off everything where somebody asks for that.
+    fn stop(&mut self, detach: Option<&Arc<Author>>) -> Result<(), Problem> {
+        let refusals = self.refusals.all();
+        self.sum_up_refusals(refusals);
+        if let Some(author) = detach {
+            let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
+            self.on_record(&deed, false, |owner| {
+                owner.kernel.detach_all().map_err(|error| {
+                    Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+                })
             })?;
+            // Afterwards, for a disk that is full must keep nobody from it.
+            let message = "took the filter off every interface";
+            self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
             info!("stopped; the filter is off");
         } else {
             let names: Vec<&str> =

@@ -33,7 +33,7 @@ pub(in crate::daemon) fn pending(pending: &PendingChange) -> Pending {
 impl Changed {
     /// Takes what the guard has to say.
     pub(super) fn take(&mut self, guarded: Guarded) {
-        self.cuts = guarded.cuts;
+        self.cuts.extend(guarded.cuts);
         self.warnings.extend(guarded.refusals);
     }
 }

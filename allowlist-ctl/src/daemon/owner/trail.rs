@@ -1,10 +1,6 @@
 //! The audit trail: what was asked for, by whom, and what came of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -17,17 +13,13 @@ use crate::{
     policy::{
         Author, Policy,
         change::{Change, Tally},
-        difference::{Differences, differences},
+        difference::{differences, differing},
     },
     store::audit::{Appended, AuditResult, Filter, PRUNE_BATCH, Record},
 };
 
 /// So many differing entries of a change are kept word by word; all of them are in the store's revisions.
 const KEPT_DIFFERENCES: usize = 500;
-/// So many refusals of somebody who is not root are recorded one by one in [`WINDOW`]; the rest are counted, or
-/// whoever may open the socket could push everything else out of the trail.
-const REFUSALS: u32 = 60;
-const WINDOW: Duration = Duration::from_mins(1);
 
 /// Something that somebody asks for.
 #[derive(Clone, Debug)]
@@ -84,7 +76,8 @@ impl Deed {
     pub(super) fn changed(&self, before: &Policy, after: &Policy, tally: Tally) -> Record {
         let differences = differences(before, after, KEPT_DIFFERENCES, tally.changed());
         let mut record = self.done(before.revision, after.revision, json!(differences));
-        record.subjects.extend(subjects(&differences));
+        // Not only those of the differences that are kept.
+        record.subjects.extend(differing(before, after).into_iter().map(|name| name.to_string()));
         record.message = self.remark();
         record
     }
@@ -96,26 +89,6 @@ impl Deed {
         (said != self.what).then(|| self.what.clone())
     }
 }
-
-/// What a change of the whole policy is about.
-fn subjects(differences: &Differences) -> impl Iterator<Item = String> {
-    use crate::policy::difference::Difference::{Entry, Group, Service};
-    differences.items.iter().map(|difference| match difference {
-        Service { name, .. } | Group { name, .. } | Entry { list: name, .. } => name.to_string(),
-    })
-}
-
-/// How many refusals of somebody were recorded, and how many not.
-#[derive(Debug)]
-pub(super) struct Refusals {
-    since: Instant,
-    recorded: u32,
-    more: u32,
-    last: Deed,
-}
-
-/// By user id.
-pub(super) type AllRefusals = BTreeMap<u32, Refusals>;
 
 impl Owner {
     /// Tells the log of what the trail has.
@@ -149,7 +122,7 @@ impl Owner {
 
     /// Records that something was refused or failed.
     pub(in crate::daemon) fn note_refusal(&mut self, deed: &Deed, problem: &Problem) {
-        if deed.author.uid != 0 && !self.may_record_refusal(deed) {
+        if !self.refusals.records(deed, Instant::now()) {
             return;
         }
         let failed = matches!(problem.code, ErrorCode::Failed | ErrorCode::Timeout);
@@ -162,7 +135,14 @@ impl Owner {
         self.record_alone(deed, result, &problem.message, details);
     }
 
-    fn record_alone(&mut self, deed: &Deed, result: AuditResult, message: &str, details: Value) {
+    /// Records what is in no transaction of a change.
+    pub(super) fn record_alone(
+        &mut self,
+        deed: &Deed,
+        result: AuditResult,
+        message: &str,
+        details: Value,
+    ) {
         let revision = self.policy.revision;
         let record = Record {
             result,
@@ -175,9 +155,13 @@ impl Owner {
         });
         self.untidy += 1;
         let (by, uid) = (deed.author.name.as_str(), deed.author.uid);
+        let result = match result {
+            AuditResult::Done => "done",
+            AuditResult::Refused => "refused",
+            AuditResult::Failed => "failed",
+        };
         match written {
             Ok(Appended { id, hash }) => {
-                let result = if result == AuditResult::Failed { "failed" } else { "refused" };
                 info!(audit = id, %hash, from = revision, to = revision, by, uid, result, "{}: {message}", deed.what);
             }
             Err(error) => {
@@ -186,31 +170,11 @@ impl Owner {
         }
     }
 
-    fn may_record_refusal(&mut self, deed: &Deed) -> bool {
-        let refusals = self.refusals.entry(deed.author.uid).or_insert_with(|| Refusals {
-            since: Instant::now(),
-            recorded: 0,
-            more: 0,
-            last: deed.clone(),
-        });
-        if refusals.recorded < REFUSALS {
-            refusals.recorded += 1;
-            return true;
-        }
-        refusals.more += 1;
-        refusals.last = deed.clone();
-        false
-    }
-
     /// Records how many refusals were not recorded one by one.
-    pub(super) fn sum_up_refusals(&mut self) {
-        let over = self.refusals.extract_if(.., |_, refusals| refusals.since.elapsed() >= WINDOW);
-        for (_, Refusals { more, last, .. }) in over.collect::<Vec<_>>() {
-            if more > 0 {
-                let message =
-                    format!("{more} more within a minute were refused, this one the last");
-                self.record_alone(&last, AuditResult::Refused, &message, Value::Null);
-            }
+    pub(super) fn sum_up_refusals(&mut self, refusals: Vec<(Deed, u32)>) {
+        for (last, more) in refusals {
+            let message = format!("{more} more within a minute were refused, this one the last");
+            self.record_alone(&last, AuditResult::Refused, &message, Value::Null);
         }
     }
 

@@ -1,10 +1,12 @@
 //! What the tests stand on: a server with the daemon and redis, clients, and ways to knock.
 
 mod echo;
+mod http;
 mod knock;
 mod nobody;
 mod server;
 mod socket;
+mod user;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ pub(crate) use self::{
     nobody::{as_nobody, readable_by_all},
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server},
     socket::{Answer, exchange},
+    user::User,
 };
 
 /// How long something that has to come may take on a busy machine.
