@@ -4,6 +4,7 @@
 //! is interrupted, once [`clean_up_on_signals`] was called. All of it needs root.
 
 mod bpffs;
+mod client;
 mod namespace;
 mod network;
 mod process;
@@ -11,9 +12,11 @@ mod redis;
 mod sweep;
 mod undo;
 mod wait;
+mod wire;
 
 pub use self::{
     bpffs::{Bpffs, Scratch},
+    client::{Answer, Client},
     namespace::Namespace,
     network::{Host, INTERFACE, Network, link},
     process::Process,
@@ -21,4 +24,5 @@ pub use self::{
     sweep::sweep,
     undo::{Undo, clean_up_on_signals, keep},
     wait::until,
+    wire::{Tap, Wire, udp_frame},
 };

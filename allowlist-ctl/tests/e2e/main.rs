@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admission;
+mod atomic;
 mod changes;
 mod crash;
 mod exit_codes;

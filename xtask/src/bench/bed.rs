@@ -8,9 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
-use xtask::lab::{Bpffs, Host, INTERFACE, Network, Process, Scratch};
-
-use super::api::Client;
+use xtask::lab::{Bpffs, Client, Host, INTERFACE, Network, Process, Scratch};
 
 /// Where the daemon keeps its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
