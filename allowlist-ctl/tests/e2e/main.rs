@@ -9,6 +9,7 @@ mod changes;
 mod crash;
 mod exit_codes;
 mod interfaces;
+mod kill;
 mod overload;
 mod rejects;
 mod reports;
