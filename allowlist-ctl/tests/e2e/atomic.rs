@@ -160,23 +160,23 @@ fn document(variant: u32) -> Value {
 /// One change after another, each of them harmless to both sources.
 fn round(changes: &mut Changes) -> Result<()> {
     // Whole lists, by a swap.
-    let first = changes.replace("s0", &lines(0, ENTRIES))?;
+    changes.replace("s0", &lines(0, ENTRIES))?;
     changes.replace("s0", &lines(1, ENTRIES))?;
     // The trusted one, which every service has.
     changes.edit("add", "trusted", &["10.9.0.2/31", "!10.9.0.3", "fd09::2/127", "!fd09::3"])?;
     changes.edit("remove", "trusted", &["10.9.0.2/31", "!10.9.0.3", "fd09::2/127", "!fd09::3"])?;
     neighbours(changes)?;
     // The whole policy, and back.
+    let mut revisions = Vec::new();
     for variant in [0, 1, 0] {
-        changes.make("PUT", "/v1/policy", &document(variant))?;
+        revisions.push(changes.make("PUT", "/v1/policy", &document(variant))?);
         nest(changes, variant, "s1")?;
         if variant == 0 {
             nest(changes, variant, "office")?;
         }
     }
     changes.make("POST", "/v1/rollback", &json!({}))?;
-    changes.make("POST", "/v1/rollback", &json!({ "to": first }))?;
-    changes.make("PUT", "/v1/policy", &document(1))?;
+    changes.make("POST", "/v1/rollback", &json!({ "to": revisions[1] }))?;
     Ok(())
 }
 
