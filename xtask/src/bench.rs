@@ -5,7 +5,6 @@
 //! of them alike; the table has medians. Nothing is asserted about time: the targets stand beside
 //! the figures.
 
-mod api;
 mod bed;
 mod bpf;
 mod changes;

@@ -4,6 +4,7 @@
 //! is interrupted, once [`clean_up_on_signals`] was called. All of it needs root.
 
 mod bpffs;
+mod client;
 mod namespace;
 mod network;
 mod packets;
@@ -12,9 +13,11 @@ mod redis;
 mod sweep;
 mod undo;
 mod wait;
+mod wire;
 
 pub use self::{
     bpffs::{Bpffs, Scratch},
+    client::{Answer, Client},
     namespace::Namespace,
     network::{Host, INTERFACE, Network, link},
     packets::PacketSocket,
@@ -23,4 +26,5 @@ pub use self::{
     sweep::sweep,
     undo::{Undo, clean_up_on_signals, keep},
     wait::until,
+    wire::{Tap, Wire, udp_frame},
 };

@@ -6,6 +6,7 @@ mod bench;
 mod binaries;
 mod demo;
 mod fuzz;
+mod kill;
 mod privilege;
 mod setup;
 mod test;
@@ -32,6 +33,8 @@ enum Task {
     Bench(bench::Options),
     /// Judge random packets and policies, and compare who judges them; the short form is among the tests.
     Fuzz(fuzz::Options),
+    /// Kill the daemon under changes, and compare what is there afterwards; the short form is among the tests.
+    Kill(kill::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(options),
         Task::Bench(options) => bench::run(options),
         Task::Fuzz(options) => fuzz::run(options),
+        Task::Kill(options) => kill::run(options),
         Task::Test { fast } => test::run(fast),
     };
     match result {

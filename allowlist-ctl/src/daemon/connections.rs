@@ -9,7 +9,7 @@ use axum::{Router, extract::Request};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
     io::AsyncWriteExt as _,
@@ -26,6 +26,11 @@ use super::{access::Access, caller::Caller};
 const CONNECTIONS: usize = 64;
 /// Connections that admins have beyond those, so that nobody can keep them out.
 const ADMIN_CONNECTIONS: usize = 16;
+/// Connections that wait for a place; as many more of admins. With those served they are few enough for the file
+/// descriptors that a process has by default.
+const WAITING: usize = 256;
+/// A connection waits so long for a place at most.
+const WAIT: Duration = Duration::from_secs(30);
 /// A request's head must be there within this time; so must the next one on a connection that is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request, in bytes.
@@ -49,8 +54,8 @@ pub(super) async fn serve(
     access: Arc<Access>,
     end: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let admin_places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+    let everybody = Places::new(CONNECTIONS);
+    let admins = Places::new(ADMIN_CONNECTIONS);
     let graceful = GracefulShutdown::new();
     let mut warned: Option<Instant> = None;
     tokio::pin!(end);
@@ -67,19 +72,27 @@ pub(super) async fn serve(
             },
         };
         let Ok(caller) = Caller::of(&stream) else { continue };
-        let place = Arc::clone(&places).try_acquire_owned().ok().or_else(|| {
-            let admin = access.is_admin(&caller).then(|| Arc::clone(&admin_places))?;
-            admin.try_acquire_owned().ok()
-        });
-        if let Some(place) = place {
-            connection(stream, caller, place, router.clone(), &graceful);
+        let places = if access.is_admin(&caller) { [&everybody, &admins] } else { [&everybody; 2] };
+        if let Some(place) = places.iter().find_map(|places| places.free()) {
+            tokio::spawn(connection(stream, caller, place, router.clone(), graceful.watcher()));
+            continue;
+        }
+        // Those of admins wait among themselves, or others could fill the queue before them.
+        if let Some(turn) = places[1].queue() {
+            let (router, watcher) = (router.clone(), graceful.watcher());
+            tokio::spawn(async move {
+                match turn.place().await {
+                    Some(place) => connection(stream, caller, place, router, watcher).await,
+                    None => refuse(stream).await,
+                }
+            });
             continue;
         }
         if warned.is_none_or(|warned| warned.elapsed() > WARNING_PAUSE) {
             warn!("connections are refused: too many are open at once");
             warned = Some(Instant::now());
         }
-        refuse(stream);
+        tokio::spawn(refuse(stream));
     }
     // Whoever comes now is told at once that nobody serves here.
     drop(listener);
@@ -88,12 +101,48 @@ pub(super) async fn serve(
     }
 }
 
-fn connection(
+/// Places for connections, and a queue before them.
+struct Places {
+    places: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+/// A place in the queue.
+struct Turn {
+    places: Arc<Semaphore>,
+    _waiting: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(count)), waiting: Arc::new(Semaphore::new(WAITING)) }
+    }
+
+    /// A place, if one is free and nobody waits for it.
+    fn free(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// A place in the queue, if there is one.
+    fn queue(&self) -> Option<Turn> {
+        let waiting = Arc::clone(&self.waiting).try_acquire_owned().ok()?;
+        Some(Turn { places: Arc::clone(&self.places), _waiting: waiting })
+    }
+}
+
+impl Turn {
+    /// The place, when it is there; `None` where that takes too long.
+    async fn place(self) -> Option<OwnedSemaphorePermit> {
+        timeout(WAIT, self.places.acquire_owned()).await.ok()?.ok()
+    }
+}
+
+async fn connection(
     stream: UnixStream,
     caller: Caller,
     place: OwnedSemaphorePermit,
     router: Router,
-    graceful: &GracefulShutdown,
+    watcher: Watcher,
 ) {
     let service = hyper::service::service_fn(move |request: Request<_>| {
         let mut request = request.map(axum::body::Body::new);
@@ -105,20 +154,15 @@ fn connection(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            debug!("a connection ended: {error}");
-        }
-        drop(place);
-    });
+    if let Err(error) = watcher.watch(connection).await {
+        debug!("a connection ended: {error}");
+    }
+    drop(place);
 }
 
-fn refuse(mut stream: UnixStream) {
-    tokio::spawn(async move {
-        // Whoever does not read it has it closed anyway.
-        let _ = timeout(HEAD_TIMEOUT, stream.write_all(BUSY)).await;
-    });
+async fn refuse(mut stream: UnixStream) {
+    // Whoever does not read it has it closed anyway.
+    let _ = timeout(HEAD_TIMEOUT, stream.write_all(BUSY)).await;
 }
 
 #[cfg(test)]

@@ -11,13 +11,16 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use allowlist_common::abi::{OPEN, PolicyTable, ServiceRow};
+use allowlist_common::abi::{MONITOR, OPEN, PolicyTable, ServiceRow};
 use aya::maps::{MapData, MapError};
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 /// Arrays are looked up by an index of 32 bits.
 const KEY_SIZE: u32 = 4;
+
+/// A service with one of these drops nobody.
+const PASSES_ALL: u32 = OPEN | MONITOR;
 
 /// A map with a table, and its memory.
 pub(super) struct LiveTable {
@@ -72,12 +75,14 @@ impl LiveTable {
         if *reached != *next {
             return false;
         }
-        if after.flags & OPEN == 0 {
-            // The tries first, for an open service does not ask them; then what guards it; then the service.
+        if after.flags & PASSES_ALL == 0 {
+            // The tries first, for an open service does not ask them, and one that is monitored drops nobody whatever
+            // they say; then what guards it; then the service.
             self.store_tries(number, after);
             self.store_guards(next);
             self.store(|table| &raw const table.services[number].flags, after.flags);
         } else {
+            // The service first: with the new tries and the old flags it could drop who passes before and after.
             self.store(|table| &raw const table.services[number].flags, after.flags);
             self.store_guards(next);
             self.store_tries(number, after);

@@ -4,13 +4,15 @@
 
 mod addresses;
 mod admission;
+mod atomic;
 mod bulk;
 mod changes;
 mod crash;
 mod exit_codes;
-mod history;
 mod guards;
+mod history;
 mod interfaces;
+mod kill;
 mod overload;
 mod rejects;
 mod reports;

@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use xtask::lab::{Bpffs, Host, INTERFACE, Network, Process, Scratch};
+use xtask::lab::{Bpffs, Client, Host, INTERFACE, Network, Process, Scratch};
 
-use super::{api::Client, bpf};
+use super::bpf;
 
 /// Where the daemon keeps its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

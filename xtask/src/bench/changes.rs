@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use xtask::lab::Client;
 
 use super::{
-    api::Client,
     bed::{Bed, Place},
     lists,
     probe::{Echo, Probe},

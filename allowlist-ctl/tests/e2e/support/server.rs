@@ -153,11 +153,15 @@ impl Server {
         self.options = options.iter().map(|&option| option.to_owned()).collect();
     }
 
+    /// Starts the daemon, and leaves it to whoever asked.
+    pub(crate) fn spawn(&self) -> Result<Process> {
+        let options: Vec<_> = self.options.iter().map(String::as_str).collect();
+        Process::spawn("allowlistd", &mut self.allowlistd(&options), self.scratch.path())
+    }
+
     /// Starts the daemon and waits until it serves.
     pub(crate) fn start(&mut self) -> Result<()> {
-        let options: Vec<_> = self.options.iter().map(String::as_str).collect();
-        let mut command = self.allowlistd(&options);
-        let mut daemon = Process::spawn("allowlistd", &mut command, self.scratch.path())?;
+        let mut daemon = self.spawn()?;
         daemon.ready_at_socket(&self.socket())?;
         self.daemon = Some(daemon);
         Ok(())
