@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,14 +11,14 @@ use crate::policy::Author;
 pub use crate::policy::audit::{AuditResult, Break as AuditBreak, BreakKind as AuditBreakKind};
 
 /// Rows of the audit trail.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditTrail {
     /// The rows in the order in which they were written.
     pub rows: Vec<AuditRow>,
 }
 
 /// What somebody did or tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRow {
     /// Number of the row.
     pub id: i64,
@@ -44,7 +45,7 @@ pub struct AuditRow {
 }
 
 /// Whether the audit trail is as it was written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditVerification {
     /// Number of rows that are there.
     pub rows: u64,

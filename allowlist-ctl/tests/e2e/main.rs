@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admission;
+mod api;
 mod changes;
 mod crash;
 mod exit_codes;

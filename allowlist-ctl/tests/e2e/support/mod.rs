@@ -1,5 +1,6 @@
 //! What the tests stand on: a server with the daemon and redis, clients, and ways to knock.
 
+mod bridge;
 mod echo;
 mod knock;
 mod nobody;
@@ -9,6 +10,7 @@ mod socket;
 use std::time::Duration;
 
 pub(crate) use self::{
+    bridge::bridge,
     echo::UdpLoop,
     knock::{listen, served, shut_out},
     nobody::{as_nobody, readable_by_all},
