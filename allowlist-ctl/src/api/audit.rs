@@ -3,24 +3,22 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::store::audit::{AuditResult, Break as AuditBreak, BreakKind as AuditBreakKind};
-use crate::{
-    policy::Author,
-    store::audit::{Record, Row, Verification},
-};
+use crate::policy::Author;
+pub use crate::policy::audit::{AuditResult, Break as AuditBreak, BreakKind as AuditBreakKind};
 
 /// Rows of the audit trail.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditTrail {
     /// The rows in the order in which they were written.
     pub rows: Vec<AuditRow>,
 }
 
 /// What somebody did or tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditRow {
     /// Number of the row.
     pub id: i64,
@@ -46,28 +44,8 @@ pub struct AuditRow {
     pub hash: String,
 }
 
-impl From<Row> for AuditRow {
-    fn from(Row { id, record, hash }: Row) -> Self {
-        let Record { time, author, action, subjects, from_revision, to_revision, .. } = record;
-        let Record { result, message, details, .. } = record;
-        Self {
-            id,
-            time,
-            author,
-            action,
-            subjects,
-            from_revision,
-            to_revision,
-            result,
-            message,
-            details,
-            hash: hash.to_string(),
-        }
-    }
-}
-
 /// Whether the audit trail is as it was written.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditVerification {
     /// Number of rows that are there.
     pub rows: u64,
@@ -81,13 +59,6 @@ pub struct AuditVerification {
     pub head_hash: String,
     /// Where the trail was altered first; `None` where it is whole.
     pub broken: Option<AuditBreak>,
-}
-
-impl From<Verification> for AuditVerification {
-    fn from(verification: Verification) -> Self {
-        let Verification { rows, first, last, pruned, head_hash, broken } = verification;
-        Self { rows, first, last, pruned, head_hash, broken }
-    }
 }
 
 #[cfg(test)]

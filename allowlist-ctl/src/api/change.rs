@@ -3,21 +3,29 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pending, SshSession};
+use super::{
+    Pending, SshSession,
+    schema::{EntryText, InterfaceName},
+};
 use crate::{
     kernel::XdpMode,
     policy::{
         Name, Prefix,
         difference::Differences,
+        entry::MAX_COMMENT,
         port::Ports,
         service::{Action, Mode, WhenEmpty},
     },
 };
 
+/// Longest time that a change can wait to be confirmed, in seconds: a week.
+pub const MAX_CONFIRM: u64 = 7 * 24 * 60 * 60;
+
 /// What every change takes as its query.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangeOptions {
     /// Answers the question whether a closed service may come to admit everyone.
@@ -26,7 +34,8 @@ pub struct ChangeOptions {
     pub force: bool,
     /// Says what would change, and changes nothing.
     pub dry_run: bool,
-    /// Takes the change back after so many seconds, unless it is confirmed before.
+    /// Takes the change back after so many seconds, unless it is confirmed before: 1 to 604800, a week.
+    #[schemars(range(min = 1, max = MAX_CONFIRM))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm: Option<u64>,
     /// The caller's own SSH session, named first where the change would cut it.
@@ -38,13 +47,15 @@ pub struct ChangeOptions {
 }
 
 /// What a service is to be; what is not given stays as it is.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSettings {
-    /// Its ports; those it had are replaced.
+    /// Its ports, one at least; those it had are replaced.
+    #[schemars(length(min = 1))]
     pub ports: Vec<Ports>,
     /// Interfaces it is limited to; an empty list lifts the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<InterfaceName>>")]
     pub interfaces: Option<Vec<String>>,
     /// Destination addresses it is limited to; an empty list lifts the limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,7 +75,7 @@ pub struct ServiceSettings {
 }
 
 /// A service's new mode.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModeSetting {
     /// What happens to denied packets.
@@ -72,16 +83,17 @@ pub struct ModeSetting {
 }
 
 /// What a group is to be; what is not given stays as it is.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupSettings {
     /// The file whose entries it is to have, an absolute path; an empty one is none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(/|$)"))]
     pub follow: Option<PathBuf>,
 }
 
 /// Entries of a request.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntrySpecs {
     /// The entries.
@@ -89,12 +101,14 @@ pub struct EntrySpecs {
 }
 
 /// An entry of a request.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntrySpec {
     /// An address, a prefix or a range; `!` before it makes an except.
+    #[schemars(with = "EntryText")]
     pub entry: String,
-    /// The operator's note; ignored where entries are removed.
+    /// The operator's note, one line of at most 500 bytes; ignored where entries are removed.
+    #[schemars(length(max = MAX_COMMENT))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// From when on it no longer decides; not given: never.
@@ -103,7 +117,7 @@ pub struct EntrySpec {
 }
 
 /// How an interface is to be attached.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AttachSettings {
     /// How the program is to run; not given: as the daemon was started.
@@ -112,7 +126,7 @@ pub struct AttachSettings {
 }
 
 /// How the daemon is to stop.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shutdown {
     /// Takes the filter off every interface and removes its pins.
@@ -120,7 +134,7 @@ pub struct Shutdown {
 }
 
 /// What a change did.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {
     /// The policy's revision after it; with `dry_run` what it would be.
     pub revision: u64,
@@ -151,7 +165,7 @@ pub struct Changed {
 }
 
 /// An established connection whose packets a change denies.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CutConnection {
     /// The service that denies them.
     pub service: Name,

@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::EntrySpec;
+use super::{
+    EntrySpec,
+    schema::{EntryText, InterfaceName},
+};
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -12,7 +16,7 @@ use crate::policy::{
 };
 
 /// The whole policy.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyDocument {
     /// The services by name.
@@ -22,13 +26,15 @@ pub struct PolicyDocument {
 }
 
 /// A service of a [`PolicyDocument`].
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceDocument {
-    /// Its ports.
+    /// Its ports, one at least.
+    #[schemars(length(min = 1))]
     pub ports: Vec<Ports>,
     /// Interfaces it is limited to; none: every attached one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<InterfaceName>")]
     pub interfaces: Vec<String>,
     /// Destination addresses it is limited to; none: every one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -51,22 +57,23 @@ pub struct ServiceDocument {
 }
 
 /// A group of a [`PolicyDocument`].
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupDocument {
     /// The file that it follows, an absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^/"))]
     pub follow: Option<PathBuf>,
     /// Its entries, but for those of the file.
     pub entries: Vec<DocumentEntry>,
 }
 
 /// An entry of a [`PolicyDocument`]: the bare entry where there is no more to say about it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum DocumentEntry {
     /// An address, a prefix or a range; `!` before it makes an except.
-    Bare(String),
+    Bare(#[schemars(with = "EntryText")] String),
     /// The same with a comment or an end.
     Full(EntrySpec),
 }

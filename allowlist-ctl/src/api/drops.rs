@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Name, port::Ports};
 
 /// Recent dropped packets by source, service and port.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Drops {
     /// Packets that were dropped but not reported since the daemon started, for there were too many.
     pub lost: u64,
@@ -17,7 +18,7 @@ pub struct Drops {
 }
 
 /// Dropped packets that have their source, service and port in common.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DroppedPackets {
     /// How many were reported.
     pub count: u64,
@@ -29,7 +30,7 @@ pub struct DroppedPackets {
 }
 
 /// A dropped packet, or one that would have been dropped in mode enforce.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DroppedPacket {
     /// When.
     pub time: Timestamp,
@@ -51,7 +52,7 @@ pub struct DroppedPacket {
 }
 
 /// Why a packet was dropped.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
     /// The service denied it.
@@ -75,7 +76,7 @@ pub enum DropReason {
 }
 
 /// Told where packets were dropped without a report: too many at once, or more than the reader could take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LostEvents {
     /// How many events it missed.
     pub events: u64,

@@ -1,12 +1,13 @@
 //! Revisions: those that are kept, and the one that is to be confirmed.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Author;
 
 /// A change that is taken back unless it is confirmed in time.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     /// The command that made it, such as `add redis`.
     pub what: String,
@@ -21,7 +22,7 @@ pub struct Pending {
 }
 
 /// The kept revisions, the latest first.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Revisions {
     /// The policy's revision.
     pub revision: u64,
@@ -30,7 +31,7 @@ pub struct Revisions {
 }
 
 /// A kept revision.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RevisionView {
     /// Its number.
     pub revision: u64,
@@ -43,7 +44,7 @@ pub struct RevisionView {
 }
 
 /// Where to go back to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rollback {
     /// The revision; not given: the pending change is undone, or else the last one.

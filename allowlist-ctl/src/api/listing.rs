@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ServiceState;
 use crate::policy::{Author, Kind, Name, Prefix};
 
 /// Lists and their entries.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listing {
     /// The policy's revision.
     pub revision: u64,
@@ -18,7 +19,7 @@ pub struct Listing {
 }
 
 /// What a list belongs to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ListKind {
     /// A service.
@@ -28,7 +29,7 @@ pub enum ListKind {
 }
 
 /// A list and its entries.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct List {
     /// Its name.
     pub name: Name,
@@ -48,7 +49,7 @@ pub struct List {
 }
 
 /// An entry of a list.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryView {
     /// Id, kept as long as the entry exists.
     pub id: u32,

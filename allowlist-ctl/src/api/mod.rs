@@ -35,14 +35,16 @@ mod drops;
 mod failure;
 mod history;
 mod listing;
+mod schema;
 mod session;
 mod status;
 
+pub(crate) use self::schema::InterfaceName;
 pub use self::{
     audit::{AuditBreak, AuditBreakKind, AuditResult, AuditRow, AuditTrail, AuditVerification},
     change::{
         AttachSettings, ChangeOptions, Changed, CutConnection, EntrySpec, EntrySpecs,
-        GroupSettings, ModeSetting, ServiceSettings, Shutdown,
+        GroupSettings, MAX_CONFIRM, ModeSetting, ServiceSettings, Shutdown,
     },
     document::{DocumentEntry, GroupDocument, PolicyDocument, ServiceDocument},
     drops::{DropReason, DroppedPacket, DroppedPackets, Drops, LostEvents},

@@ -2,11 +2,13 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The two ends of an SSH session. As text it is `CLIENT|SERVER`, each an address and a port.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = PATTERN, "examples" = ["203.0.113.9:50000|10.0.0.1:22"]))]
 pub struct SshSession {
     /// The operator's end.
     pub client: SocketAddr,
@@ -19,6 +21,8 @@ pub struct SshSession {
 #[error("'{0}' is not an SSH session: write CLIENT|SERVER, each with its port")]
 pub struct InvalidSession(String);
 
+/// What a session looks like; not every number of an address or port is one.
+const PATTERN: &str = r"^([0-9.]+|\[[0-9A-Fa-f.:]+(%[0-9]+)?\]):[0-9]+\|([0-9.]+|\[[0-9A-Fa-f.:]+(%[0-9]+)?\]):[0-9]+$";
 /// Longest part of a bad text that is repeated, in characters.
 const SHOWN: usize = 120;
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Pending;
@@ -13,7 +14,7 @@ use crate::policy::{
 };
 
 /// The state of everything.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The policy's revision.
     pub revision: u64,
@@ -39,7 +40,7 @@ pub struct Status {
 }
 
 /// Packets and their bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Traffic {
     /// Packets.
     pub packets: u64,
@@ -48,7 +49,7 @@ pub struct Traffic {
 }
 
 /// An interface that is to be attached.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InterfaceStatus {
     /// Its name.
     pub name: String,
@@ -69,7 +70,7 @@ pub struct InterfaceStatus {
 }
 
 /// Whether the filter is on an interface.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InterfaceState {
     /// The filter is on it.
@@ -83,7 +84,7 @@ pub enum InterfaceState {
 }
 
 /// Whether a service admits everyone.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceState {
     /// Everyone is admitted.
@@ -93,7 +94,7 @@ pub enum ServiceState {
 }
 
 /// A group.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupStatus {
     /// Its name.
     pub name: Name,
@@ -109,7 +110,7 @@ pub struct GroupStatus {
 }
 
 /// A service.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: Name,

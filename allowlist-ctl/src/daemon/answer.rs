@@ -1,6 +1,6 @@
 //! Requests read and answers written, with every failure in the one form.
 
-use std::time::Duration;
+use std::{marker::PhantomData, time::Duration};
 
 use axum::{
     body::Body,
@@ -9,16 +9,58 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
-use crate::api::{ChangeOptions, ErrorCode, Failure, Problem};
+use crate::api::{ChangeOptions, ErrorCode, Failure, MAX_CONFIRM, Problem};
 
 /// A body must have arrived within this time.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+const JSON: &str = "application/json";
+
+/// What a request that succeeds is answered with.
+pub(super) trait Reply: IntoResponse {
+    /// Its media type.
+    const CONTENT_TYPE: &'static str;
+
+    /// What it looks like.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
 
 /// A value as JSON.
 pub(super) struct Answer<T>(pub(super) T);
+
+impl<T: Serialize + JsonSchema> Reply for Answer<T> {
+    const CONTENT_TYPE: &'static str = JSON;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// A value as JSON, of which there may be too much to have it in memory.
+pub(super) struct Streamed<T>(Body, PhantomData<T>);
+
+impl<T> Streamed<T> {
+    pub(super) const fn new(body: Body) -> Self {
+        Self(body, PhantomData)
+    }
+}
+
+impl<T: JsonSchema> Reply for Streamed<T> {
+    const CONTENT_TYPE: &'static str = JSON;
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+impl<T> IntoResponse for Streamed<T> {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, JSON)], self.0).into_response()
+    }
+}
 
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
@@ -40,15 +82,28 @@ impl IntoResponse for Problem {
 
 fn json(status: StatusCode, mut body: Vec<u8>) -> Response {
     body.push(b'\n');
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
 }
+
+/// The query of a request that takes none.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoQuery {}
 
 /// The options in a request's query.
 ///
 /// # Errors
 /// [`ErrorCode::Invalid`], with what is wrong.
 pub(super) fn options(uri: &Uri) -> Result<ChangeOptions, Problem> {
-    query(uri)
+    let options: ChangeOptions = query(uri)?;
+    match options.confirm {
+        Some(seconds) if !(1..=MAX_CONFIRM).contains(&seconds) => {
+            let message = format!("{seconds} seconds are no time to wait for a confirmation");
+            Err(Problem::new(ErrorCode::Invalid, message)
+                .hint(format!("give 1 to {MAX_CONFIRM} seconds, a week")))
+        }
+        _ => Ok(options),
+    }
 }
 
 /// A request's query.
@@ -83,9 +138,16 @@ pub(super) async fn body(request: Request<Body>, limit: usize) -> Result<Bytes, 
 /// A request's body as JSON; an empty one is the default value's.
 ///
 /// # Errors
-/// Those of [`body`], and [`ErrorCode::Invalid`].
+/// [`ErrorCode::Invalid`]
+pub(super) fn read_optional_json<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
+    if body.is_empty() { Ok(T::default()) } else { read_json(body) }
+}
+
+/// A request's body as JSON.
+///
+/// # Errors
+/// [`ErrorCode::Invalid`]
 pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let body = if body.is_empty() { b"{}".as_slice() } else { body };
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(ErrorCode::Invalid, format!("the request cannot be read: {error}"))
     })

@@ -47,7 +47,11 @@ pub(super) fn lasting(entries: Vec<NewEntry>) -> Result<Vec<NewEntry>, Problem> 
 /// # Errors
 /// [`ErrorCode::Invalid`] with everything that is wrong.
 pub(super) fn keys(specs: &[EntrySpec]) -> Result<Vec<EntryKey>, Problem> {
-    read_all(specs, |spec| parse_keys(&spec.entry))
+    read_all(specs, |spec| {
+        // It means nothing here, and is to be one all the same.
+        parse_comment(spec.comment.as_deref().unwrap_or_default())?;
+        parse_keys(&spec.entry)
+    })
 }
 
 fn read_all<T>(

@@ -18,6 +18,7 @@ mod follow;
 mod interfaces;
 mod listing;
 mod logging;
+mod operations;
 mod owner;
 mod ports;
 mod reading;

@@ -2,21 +2,26 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::header,
     response::{IntoResponse, Response},
 };
+use hyper::body::Bytes;
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{
-    answer::{Answer, query},
+    answer::{Answer, Reply, Streamed, query},
     listing,
-    routes::{Answered, Office, caller, name},
+    routes::{Answered, Office, Subject, caller, name},
     status,
 };
 use crate::{
-    api::{AuditTrail, AuditVerification, Drops, ErrorCode, Problem, Revisions, Status},
+    api::{
+        AuditTrail, AuditVerification, DroppedPacket, Drops, ErrorCode, Listing, LostEvents,
+        PolicyDocument, Problem, Revisions, Status,
+    },
     store::audit::Filter,
 };
 
@@ -32,25 +37,21 @@ pub(super) async fn status(State(office): State<Office>, request: Request) -> An
     status::status(&office.shared).map(Answer)
 }
 
-fn json(body: Body) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
 pub(super) async fn list_all(
     State(office): State<Office>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Streamed<Listing>, Problem> {
     office.viewer(&request)?;
     let policy = office.shared.policy();
     let names = policy.services.keys().chain(policy.groups.keys()).cloned().collect();
-    Ok(json(listing::listing(&policy, names, &office.shared.hits())))
+    Ok(Streamed::new(listing::listing(&policy, names, &office.shared.hits())))
 }
 
 pub(super) async fn list_one(
     State(office): State<Office>,
-    Path(list): Path<String>,
+    Subject(list): Subject,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Streamed<Listing>, Problem> {
     office.viewer(&request)?;
     let list = name(&list)?;
     let policy = office.shared.policy();
@@ -59,15 +60,15 @@ pub(super) async fn list_one(
         return Err(Problem::new(ErrorCode::NotFound, message)
             .hint("`allowlist-ctl status` shows those there are"));
     }
-    Ok(json(listing::listing(&policy, vec![list], &office.shared.hits())))
+    Ok(Streamed::new(listing::listing(&policy, vec![list], &office.shared.hits())))
 }
 
 pub(super) async fn export(
     State(office): State<Office>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Streamed<PolicyDocument>, Problem> {
     office.viewer(&request)?;
-    Ok(json(listing::document(&office.shared.policy())))
+    Ok(Streamed::new(listing::document(&office.shared.policy())))
 }
 
 pub(super) async fn revisions(
@@ -79,14 +80,14 @@ pub(super) async fn revisions(
 }
 
 /// The query of a request for the audit trail.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct AuditQuery {
+pub(super) struct AuditQuery {
     /// Only rows about this service, group or interface.
     name: Option<String>,
     /// Only rows of this time and later.
     since: Option<Timestamp>,
-    /// At most so many, the latest.
+    /// At most so many, the latest: 1000 if not given, and never more than 100000.
     limit: Option<usize>,
 }
 
@@ -110,9 +111,10 @@ pub(super) async fn verify_audit(
 }
 
 /// The query of a request for drops.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct DropsQuery {
+pub(super) struct DropsQuery {
+    /// At most so many, the latest.
     limit: Option<usize>,
 }
 
@@ -125,8 +127,56 @@ pub(super) async fn drops(State(office): State<Office>, request: Request) -> Ans
 pub(super) async fn follow_drops(
     State(office): State<Office>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<DropEvents, Problem> {
     office.viewer(&request)?;
-    let stream = office.shared.drops.follow();
-    Ok(([(header::CONTENT_TYPE, "text/event-stream")], stream).into_response())
+    Ok(DropEvents(office.shared.drops.follow()))
+}
+
+/// Drops as server-sent events.
+pub(super) struct DropEvents(Body);
+
+impl Reply for DropEvents {
+    const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Server-sent events without end; the data of each is JSON.",
+            "x-events": {
+                "drop": generator.subschema_for::<DroppedPacket>(),
+                "lost": generator.subschema_for::<LostEvents>(),
+            },
+        })
+    }
+}
+
+impl IntoResponse for DropEvents {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
+    }
+}
+
+/// A document of any shape.
+pub(super) struct Description(Bytes);
+
+impl Reply for Description {
+    const CONTENT_TYPE: &'static str = "application/json";
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "description": "An OpenAPI 3.1 document." })
+    }
+}
+
+impl IntoResponse for Description {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
+    }
+}
+
+pub(super) async fn description(
+    State(office): State<Office>,
+    request: Request,
+) -> Result<Description, Problem> {
+    office.viewer(&request)?;
+    Ok(Description(office.description))
 }

@@ -1,4 +1,4 @@
-//! The routes that change something, and the table of all.
+//! The routes that change something, and what is answered where there is none.
 //!
 //! Whatever is asked of a change route is either done or in the audit trail as refused: [`Office::make`].
 
@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{Path, Request, State},
-    http::header,
-    routing::{get, post, put},
+    extract::{FromRequestParts, Path, Request, State},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse as _, Response},
 };
+use hyper::body::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
     access::Access,
-    answer::{Answer, body, options, read_json},
+    answer::{Answer, NoQuery, body, options, query, read_json, read_optional_json},
     caller::Caller,
     config::check_interface_name,
     document::{check_path, plan},
-    entries,
+    entries, operations,
     owner::{Deed, Desk},
-    reading,
     shared::Shared,
 };
 use crate::{
@@ -41,6 +41,8 @@ pub(super) struct Office {
     pub(super) desk: Desk,
     pub(super) shared: Arc<Shared>,
     pub(super) access: Arc<Access>,
+    /// What `/v1/openapi.json` says.
+    pub(super) description: Bytes,
     /// Large lists are read one at a time, so that memory is bounded.
     large: Arc<Semaphore>,
 }
@@ -49,37 +51,40 @@ pub(super) type Answered<T> = Result<Answer<T>, Problem>;
 
 /// The routes of `/v1/`.
 pub(super) fn router(desk: Desk, shared: Arc<Shared>, access: Arc<Access>) -> Router {
-    Router::new()
-        .route("/v1/status", get(reading::status))
-        .route("/v1/lists", get(reading::list_all))
-        .route("/v1/lists/{name}", get(reading::list_one).put(replace))
-        .route("/v1/lists/{name}/add", post(add))
-        .route("/v1/lists/{name}/remove", post(remove))
-        .route("/v1/services/{name}", put(protect).delete(unprotect))
-        .route("/v1/services/{name}/mode", put(set_mode))
-        .route("/v1/groups/{name}", put(set_group).delete(remove_group))
-        .route("/v1/policy", get(reading::export).put(apply))
-        .route("/v1/revisions", get(reading::revisions))
-        .route("/v1/confirm", post(confirm))
-        .route("/v1/rollback", post(roll_back))
-        .route("/v1/audit", get(reading::audit))
-        .route("/v1/audit/verify", get(reading::verify_audit))
-        .route("/v1/drops", get(reading::drops))
-        .route("/v1/drops/follow", get(reading::follow_drops))
-        .route("/v1/interfaces/{name}", put(attach).delete(detach))
-        .route("/v1/shutdown", post(shutdown))
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        .with_state(Office { desk, shared, access, large: Arc::new(Semaphore::new(1)) })
+    let (router, description) = operations::router();
+    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(Office {
+        desk,
+        shared,
+        access,
+        description,
+        large: Arc::new(Semaphore::new(1)),
+    })
 }
 
 async fn no_route() -> Problem {
-    Problem::new(ErrorCode::NotFound, "there is no such page; those there are begin with /v1/")
+    Problem::new(ErrorCode::NotFound, "there is no such page")
+        .hint("/v1/openapi.json describes those there are")
 }
 
-async fn no_method(request: Request) -> Problem {
+async fn no_method(request: Request) -> Response {
     let (method, path) = (request.method(), request.uri().path());
-    Problem::new(ErrorCode::Invalid, format!("{method} is not to be had on {path}"))
+    let problem = Problem::new(ErrorCode::Invalid, format!("{method} is not to be had on {path}"))
+        .hint("the header 'allow' names what is");
+    // Axum adds that header.
+    (StatusCode::METHOD_NOT_ALLOWED, problem).into_response()
+}
+
+/// The service, group or interface in a path, as it was written.
+pub(super) struct Subject(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Subject {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        name.map(|Path(name)| Self(name))
+            .map_err(|error| Problem::new(ErrorCode::Invalid, error.body_text()))
+    }
 }
 
 /// Who sent a request.
@@ -212,9 +217,9 @@ impl Office {
     }
 }
 
-async fn protect(
+pub(super) async fn protect(
     State(office): State<Office>,
-    Path(service): Path<String>,
+    Subject(service): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("protect", &service, &caller(&request)?).await?;
@@ -235,9 +240,9 @@ async fn protect(
     office.make(Ask::admin("protect", &service), request, read).await
 }
 
-async fn set_mode(
+pub(super) async fn set_mode(
     State(office): State<Office>,
-    Path(service): Path<String>,
+    Subject(service): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("mode", &service, &caller(&request)?).await?;
@@ -248,9 +253,9 @@ async fn set_mode(
     office.make(Ask::admin("mode", &service), request, read).await
 }
 
-async fn unprotect(
+pub(super) async fn unprotect(
     State(office): State<Office>,
-    Path(service): Path<String>,
+    Subject(service): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("unprotect", &service, &caller(&request)?).await?;
@@ -258,14 +263,14 @@ async fn unprotect(
     office.make(Ask::admin("unprotect", &service), request, read).await
 }
 
-async fn set_group(
+pub(super) async fn set_group(
     State(office): State<Office>,
-    Path(group): Path<String>,
+    Subject(group): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("group", &group, &caller(&request)?).await?;
     let read = move |body: &[u8]| {
-        let settings: GroupSettings = read_json(body)?;
+        let settings: GroupSettings = read_optional_json(body)?;
         let follow = settings.follow.map(|path| (!path.as_os_str().is_empty()).then_some(path));
         if let Some(Some(path)) = &follow {
             check_path(path).map_err(|error| Problem::new(ErrorCode::Invalid, error))?;
@@ -275,9 +280,9 @@ async fn set_group(
     office.make(Ask::admin("group", &group), request, read).await
 }
 
-async fn remove_group(
+pub(super) async fn remove_group(
     State(office): State<Office>,
-    Path(group): Path<String>,
+    Subject(group): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("ungroup", &group, &caller(&request)?).await?;
@@ -285,9 +290,9 @@ async fn remove_group(
     office.make(Ask::admin("ungroup", &group), request, read).await
 }
 
-async fn add(
+pub(super) async fn add(
     State(office): State<Office>,
-    Path(list): Path<String>,
+    Subject(list): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("add", &list, &caller(&request)?).await?;
@@ -297,9 +302,9 @@ async fn add(
     office.make(Ask::editor("add", &editors, &list), request, read).await
 }
 
-async fn remove(
+pub(super) async fn remove(
     State(office): State<Office>,
-    Path(list): Path<String>,
+    Subject(list): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("remove", &list, &caller(&request)?).await?;
@@ -311,9 +316,9 @@ async fn remove(
     office.make(Ask::editor("remove", &editors, &list), request, read).await
 }
 
-async fn replace(
+pub(super) async fn replace(
     State(office): State<Office>,
-    Path(list): Path<String>,
+    Subject(list): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let name = office.name("replace", &list, &caller(&request)?).await?;
@@ -332,7 +337,7 @@ async fn replace(
     office.make(ask, request, read).await
 }
 
-async fn apply(State(office): State<Office>, request: Request) -> Answered<Changed> {
+pub(super) async fn apply(State(office): State<Office>, request: Request) -> Answered<Changed> {
     let ask = Ask { action: "apply", subject: None, needs: Needs::Admin, limit: MAX_LIST_BODY };
     let _turn = office.turn().await?;
     office.make(ask, request, |body| Ok(Change::Apply(plan(read_json(body)?)?))).await
@@ -349,32 +354,33 @@ fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {
     entries::new_entries(&read_json::<EntrySpecs>(body)?.entries)
 }
 
-async fn confirm(State(office): State<Office>, request: Request) -> Answered<Changed> {
-    let caller = caller(&request)?;
+pub(super) async fn confirm(State(office): State<Office>, request: Request) -> Answered<Changed> {
+    let (caller, NoQuery {}) = (caller(&request)?, query(request.uri())?);
     office.desk.confirm(caller, Arc::clone(&office.access)).await.map(Answer)
 }
 
-async fn roll_back(State(office): State<Office>, request: Request) -> Answered<Changed> {
+pub(super) async fn roll_back(State(office): State<Office>, request: Request) -> Answered<Changed> {
     let ask = Ask { action: "rollback", subject: None, needs: Needs::Any, limit: MAX_BODY };
-    let (Rollback { to }, options, caller) = office.read(&ask, request, read_json).await?;
+    let (Rollback { to }, options, caller) = office.read(&ask, request, read_optional_json).await?;
     office.desk.roll_back(to, options, caller, Arc::clone(&office.access)).await.map(Answer)
 }
 
-async fn attach(
+pub(super) async fn attach(
     State(office): State<Office>,
-    Path(interface): Path<String>,
+    Subject(interface): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let named = interface.clone();
-    let read = |body: &[u8]| Ok((interface_name(named)?, read_json::<AttachSettings>(body)?));
+    let read =
+        |body: &[u8]| Ok((interface_name(named)?, read_optional_json::<AttachSettings>(body)?));
     let ((name, settings), options, caller) =
         office.read(&Ask::admin("attach", &interface), request, read).await?;
     office.desk.attach(name, settings.mode, options, caller).await.map(Answer)
 }
 
-async fn detach(
+pub(super) async fn detach(
     State(office): State<Office>,
-    Path(interface): Path<String>,
+    Subject(interface): Subject,
     request: Request,
 ) -> Answered<Changed> {
     let named = interface.clone();
@@ -384,9 +390,10 @@ async fn detach(
     office.desk.detach(name, options, caller).await.map(Answer)
 }
 
-async fn shutdown(State(office): State<Office>, request: Request) -> Answered<Shutdown> {
+pub(super) async fn shutdown(State(office): State<Office>, request: Request) -> Answered<Shutdown> {
+    let NoQuery {} = query(request.uri())?;
     let ask = Ask { action: "shutdown", subject: None, needs: Needs::Admin, limit: MAX_BODY };
-    let (shutdown, _, caller) = office.read(&ask, request, read_json::<Shutdown>).await?;
+    let (shutdown, _, caller) = office.read(&ask, request, read_optional_json::<Shutdown>).await?;
     office.desk.stop(shutdown.detach.then_some(caller)).await?;
     Ok(Answer(shutdown))
 }

@@ -7,13 +7,16 @@ use aya::programs::{
     links::{FdLink, LinkError, PinnedLink},
     xdp::{XdpLink, XdpLinkId},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::{Interface, Pins, error::AttachError, sys::pinned_link_ifindex};
 
 /// How the program is to run on an interface.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum XdpMode {
     /// In the driver where that goes, else generic.

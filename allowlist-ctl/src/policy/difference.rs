@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// What differs between two policies.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Differences {
     /// Services first, then groups, then entries.
     pub items: Vec<Difference>,
@@ -21,7 +22,7 @@ pub struct Differences {
 }
 
 /// One thing that differs: what is `None` before is new, what is `None` after is gone.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Difference {
     /// A service, but for its entries.
@@ -58,7 +59,7 @@ pub enum Difference {
 }
 
 /// A service, but for its entries.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceTerms {
     /// Its ports.
     pub ports: BTreeSet<Ports>,
@@ -77,14 +78,14 @@ pub struct ServiceTerms {
 }
 
 /// A group, but for its entries.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupTerms {
     /// The file that it follows.
     pub follow: Option<PathBuf>,
 }
 
 /// What is said about an entry.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryTerms {
     /// The operator's note.
     pub comment: Option<String>,

@@ -8,6 +8,7 @@ use std::{
 use allowlist_common::abi::{BootSeconds, NEVER, Node};
 use imbl::{OrdMap, OrdSet};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Prefix;
@@ -17,7 +18,18 @@ pub const MAX_COMMENT: usize = 500;
 
 /// What an entry says about its prefix.
 #[derive(
-    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -30,7 +42,18 @@ pub enum Kind {
 
 /// Where an entry came from. What keeps entries in step with a source touches those of its own origin only.
 #[derive(
-    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -68,7 +91,7 @@ impl fmt::Display for EntryKey {
 }
 
 /// Who made a change.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
     /// User id.
     pub uid: u32,

@@ -4,6 +4,7 @@
 //! and the store have to do follows from comparing the two. Policies share what they have in common, so
 //! keeping the old one beside the new one costs nothing.
 
+pub mod audit;
 pub mod change;
 pub mod difference;
 pub mod entry;

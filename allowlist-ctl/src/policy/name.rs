@@ -2,14 +2,18 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest name, in characters.
 pub const MAX_LENGTH: usize = 63;
 
 /// A name: lower-case letters, digits, `-` and `_`, 1 to 63 characters, a letter first.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[a-z][a-z0-9_-]{0,62}$", "examples" = ["redis"]))]
 pub struct Name(Arc<str>);
 
 /// A text that is no name.

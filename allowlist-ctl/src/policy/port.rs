@@ -3,11 +3,18 @@
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use allowlist_common::parse::Protocol;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A protocol and a range of ports, both ends included.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend(
+    "pattern" = "^(tcp|udp|udplite|sctp|dccp)/0*[1-9][0-9]{0,4}(-0*[1-9][0-9]{0,4})?$",
+    "examples" = ["tcp/6379", "udp/5000-5010"]
+))]
 pub struct Ports {
     /// The protocol.
     pub protocol: Protocol,

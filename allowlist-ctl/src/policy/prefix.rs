@@ -7,14 +7,19 @@ use std::{
 };
 
 use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Net, Ipv6Subnets};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Bits that an IPv4 address written as IPv6 (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) stands behind.
 const MAPPED_BITS: u8 = 96;
 
 /// A prefix without host bits; never an IPv4-mapped IPv6 one.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend(
+    "pattern" = "^[0-9A-Fa-f.:]+(/[0-9]+)?$",
+    "examples" = ["203.0.113.0/24", "2001:db8::/32", "203.0.113.7"]
+))]
 pub struct Prefix(IpNet);
 
 /// A text that is no prefix, and why.

@@ -40,17 +40,16 @@ use rusqlite::{
     Connection, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::chain::Link;
 pub use self::{
     prune::{PRUNE_BATCH, prune},
     read::{Filter, Row, read},
-    verify::{Break, BreakKind, Verification, verify},
+    verify::{Verification, verify},
 };
 use super::encode;
-use crate::policy::Author;
+use crate::policy::{Author, audit::AuditResult};
 
 /// The trail's tables.
 pub(super) const SCHEMA: &str = include_str!("audit.sql");
@@ -76,18 +75,6 @@ pub struct Record {
     pub message: Option<String>,
     /// What it was before and after; null where there is nothing to tell.
     pub details: Value,
-}
-
-/// What came of a change.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuditResult {
-    /// It is in force.
-    Done,
-    /// A role, a guard or a rule refused it.
-    Refused,
-    /// It could not be done.
-    Failed,
 }
 
 /// The hash of a row, and so of the whole trail up to it.

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admission;
+mod api;
 mod atomic;
 mod bulk;
 mod changes;

@@ -67,6 +67,10 @@ pub(super) const PACKETS: Group = Group {
     ],
 };
 
+/// Environments for the program that tests the interface by its description.
+pub(super) const PYTHON: Group =
+    Group { purpose: "testing the interface", packages: &["python3-venv"] };
+
 /// Whether this system has Debian's package tools at all.
 pub(super) fn is_debian() -> bool {
     Command::new("dpkg-query").arg("--version").stdout(Stdio::null()).status().is_ok()

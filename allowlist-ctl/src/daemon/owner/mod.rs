@@ -35,8 +35,8 @@ use super::{config::Keep, follow::Follower, interfaces::Wanted, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
-    policy::{Author, Policy},
-    store::{PendingChange, Store, audit::AuditResult},
+    policy::{Author, Policy, audit::AuditResult},
+    store::{PendingChange, Store},
 };
 
 /// How often interfaces are looked after, and what is due is done.

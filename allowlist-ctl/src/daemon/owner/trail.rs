@@ -8,14 +8,15 @@ use tracing::{info, warn};
 
 use super::Owner;
 use crate::{
-    api::{AuditTrail, AuditVerification, ErrorCode, Problem},
+    api::{AuditRow, AuditTrail, AuditVerification, ErrorCode, Problem},
     daemon::explain::explain_store,
     policy::{
         Author, Policy,
+        audit::AuditResult,
         change::{Change, Tally},
         difference::{differences, differing},
     },
-    store::audit::{Appended, AuditResult, Filter, PRUNE_BATCH, Record},
+    store::audit::{Appended, Filter, PRUNE_BATCH, Record, Row, Verification},
 };
 
 /// So many differing entries of a change are kept word by word; all of them are in the store's revisions.
@@ -194,11 +195,31 @@ impl Owner {
 
     pub(super) fn audit(&self, filter: &Filter) -> Result<AuditTrail, Problem> {
         let rows = self.store.audit(filter).map_err(|error| explain_store(&error))?;
-        Ok(AuditTrail { rows: rows.into_iter().map(Into::into).collect() })
+        Ok(AuditTrail { rows: rows.into_iter().map(told).collect() })
     }
 
     pub(super) fn verify_audit(&self) -> Result<AuditVerification, Problem> {
         let found = self.store.verify_audit().map_err(|error| explain_store(&error))?;
-        Ok(found.into())
+        let Verification { rows, first, last, pruned, head_hash, broken } = found;
+        Ok(AuditVerification { rows, first, last, pruned, head_hash, broken })
+    }
+}
+
+/// A row as it is told.
+fn told(Row { id, record, hash }: Row) -> AuditRow {
+    let Record { time, author, action, subjects, from_revision, to_revision, .. } = record;
+    let Record { result, message, details, .. } = record;
+    AuditRow {
+        id,
+        time,
+        author,
+        action,
+        subjects,
+        from_revision,
+        to_revision,
+        result,
+        message,
+        details,
+        hash: hash.to_string(),
     }
 }

@@ -8,8 +8,8 @@ use rusqlite::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Break, Hash};
-use crate::store::encode;
+use super::Hash;
+use crate::{policy::audit::Break, store::encode};
 
 /// The columns that a row's hash covers, in its order.
 pub(super) const COLUMNS: &str =

@@ -2,6 +2,7 @@ use proptest::{collection, option, prelude::*};
 use serde_json::json;
 
 use super::*;
+use crate::policy::audit::{Break, BreakKind};
 
 mod pruning;
 mod tampering;

@@ -1,5 +1,6 @@
 //! What the tests stand on: a server with the daemon and redis, clients, and ways to knock.
 
+mod bridge;
 mod echo;
 mod http;
 mod knock;
@@ -11,6 +12,7 @@ mod user;
 use std::time::Duration;
 
 pub(crate) use self::{
+    bridge::bridge,
     echo::UdpLoop,
     knock::{listen, served, shut_out},
     nobody::{as_nobody, readable_by_all},

@@ -1,5 +1,8 @@
 use super::*;
-use crate::store::audit::{AuditResult, SCHEMA, append};
+use crate::{
+    policy::audit::AuditResult,
+    store::audit::{SCHEMA, append},
+};
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()

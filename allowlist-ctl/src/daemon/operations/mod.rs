@@ -1,0 +1,125 @@
+//! Everything that can be asked for under `/v1/`: the one table from which the router and its description are made.
+
+mod document;
+mod operation;
+mod schemas;
+
+use axum::Router;
+use hyper::body::Bytes;
+
+use self::operation::{Operation, Role};
+use super::{
+    reading::{self, AuditQuery, DropsQuery},
+    routes::{self, Office},
+};
+use crate::api::{
+    AttachSettings, EntrySpecs,
+    ErrorCode::{Conflict, Guarded, InUse, InvalidLines, NotFound, Unconfirmed},
+    GroupSettings, ModeSetting, PolicyDocument, Rollback, ServiceSettings, Shutdown,
+};
+
+fn operations() -> Vec<Operation> {
+    use Operation as Op;
+    vec![
+        Op::get("/v1/status", "status", reading::status).says("Tells the state of everything"),
+        Op::get("/v1/lists", "lists", reading::list_all)
+            .says("Tells all lists and their entries, streamed"),
+        Op::get("/v1/lists/{name}", "list", reading::list_one)
+            .says("Tells the entries of a service or group, streamed")
+            .fails(&[NotFound]),
+        Op::put("/v1/lists/{name}", "replace", routes::replace)
+            .says("Makes the entries of a service or group exactly these")
+            .changes(Role::Editor)
+            .body::<EntrySpecs>()
+            .or_lines("An entry a line, `# comment` behind it")
+            .fails(&[NotFound, Guarded, Unconfirmed, InvalidLines]),
+        Op::post("/v1/lists/{name}/add", "add", routes::add)
+            .says("Adds entries to a service or group")
+            .changes(Role::Editor)
+            .body::<EntrySpecs>()
+            .fails(&[NotFound, Guarded]),
+        Op::post("/v1/lists/{name}/remove", "remove", routes::remove)
+            .says("Removes entries from a service or group")
+            .changes(Role::Editor)
+            .body::<EntrySpecs>()
+            .fails(&[NotFound, Guarded, Unconfirmed]),
+        Op::put("/v1/services/{name}", "protect", routes::protect)
+            .says("Makes a service, or changes one")
+            .changes(Role::Admin)
+            .body::<ServiceSettings>()
+            .fails(&[NotFound, Guarded, Unconfirmed, Conflict]),
+        Op::delete("/v1/services/{name}", "unprotect", routes::unprotect)
+            .says("Removes a service and its entries")
+            .changes(Role::Admin)
+            .fails(&[NotFound, Guarded, Unconfirmed]),
+        Op::put("/v1/services/{name}/mode", "mode", routes::set_mode)
+            .says("Switches a service")
+            .changes(Role::Admin)
+            .body::<ModeSetting>()
+            .fails(&[NotFound, Guarded]),
+        Op::put("/v1/groups/{name}", "group", routes::set_group)
+            .says("Makes a group, or changes one")
+            .changes(Role::Admin)
+            .optional_body::<GroupSettings>()
+            .fails(&[Guarded, Unconfirmed, Conflict]),
+        Op::delete("/v1/groups/{name}", "ungroup", routes::remove_group)
+            .says("Removes a group that no service includes, and its entries")
+            .changes(Role::Admin)
+            .fails(&[NotFound, Guarded, Conflict, InUse]),
+        Op::get("/v1/policy", "export", reading::export)
+            .says("Tells the whole policy as one document, streamed"),
+        Op::put("/v1/policy", "apply", routes::apply)
+            .says("Makes the whole policy so")
+            .changes(Role::Admin)
+            .body::<PolicyDocument>()
+            .fails(&[NotFound, Guarded, Unconfirmed, Conflict, InvalidLines]),
+        Op::get("/v1/revisions", "revisions", reading::revisions)
+            .says("Tells the kept revisions, the latest first"),
+        Op::post("/v1/confirm", "confirm", routes::confirm)
+            .says("Keeps the pending change")
+            .needs(Role::Settler)
+            .takes_no_query()
+            .fails(&[NotFound]),
+        Op::post("/v1/rollback", "rollback", routes::roll_back)
+            .says("Undoes the pending change, or goes back to an earlier revision")
+            .changes(Role::Settler)
+            .optional_body::<Rollback>()
+            .fails(&[NotFound, Guarded, Unconfirmed]),
+        Op::get("/v1/audit", "audit", reading::audit)
+            .says("Tells the audit trail: the latest rows in the order in which they were written")
+            .query::<AuditQuery>(),
+        Op::get("/v1/audit/verify", "verifyAudit", reading::verify_audit)
+            .says("Tells whether the audit trail is as it was written"),
+        Op::get("/v1/drops", "drops", reading::drops)
+            .says("Tells recent dropped packets by source, service and port, the latest first")
+            .query::<DropsQuery>(),
+        Op::get("/v1/drops/follow", "followDrops", reading::follow_drops)
+            .says("Tells dropped packets as they come, until the connection is closed"),
+        Op::put("/v1/interfaces/{name}", "attach", routes::attach)
+            .says("Puts the filter on an interface")
+            .changes(Role::Admin)
+            .optional_body::<AttachSettings>()
+            .fails(&[NotFound, Guarded, Conflict]),
+        Op::delete("/v1/interfaces/{name}", "detach", routes::detach)
+            .says("Takes the filter off an interface")
+            .changes(Role::Admin)
+            .fails(&[NotFound, Unconfirmed]),
+        Op::post("/v1/shutdown", "shutdown", routes::shutdown)
+            .says("Stops the daemon; the filter stays in force unless it is to be taken off")
+            .needs(Role::Admin)
+            .takes_no_query()
+            .optional_body::<Shutdown>(),
+        Op::get("/v1/openapi.json", "openapi", reading::description).says("Tells this description"),
+    ]
+}
+
+/// The routes of `/v1/`, and what `/v1/openapi.json` says of them.
+pub(super) fn router() -> (Router<Office>, Bytes) {
+    let operations = operations();
+    let description = document::document(&operations).to_string();
+    let route = |router: Router<Office>, it: Operation| router.route(it.path, it.handler);
+    (operations.into_iter().fold(Router::new(), route), (description + "\n").into())
+}
+
+#[cfg(test)]
+mod tests;
