@@ -30,7 +30,8 @@ enum Task {
     Demo(demo::Options),
     /// Measure how fast changes take effect and what a verdict costs.
     Bench(bench::Options),
-    /// Judge random packets and policies, and compare who judges them; the short form is among the tests.
+    /// Judge random packets and policies, and compare who judges them, and send random requests; the short form is among
+    /// the tests.
     Fuzz(fuzz::Options),
     /// Lint and test everything, on the real kernel.
     Test {
