@@ -1,6 +1,9 @@
-//! `cargo xtask fuzz`: random packets and policies, for as long as one likes.
+//! `cargo xtask fuzz`: random packets, policies and requests, for as long as one likes.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    time::SystemTime,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -15,9 +18,12 @@ pub(crate) struct Options {
     /// Seconds of coverage-guided fuzzing of the parser
     #[arg(long, default_value_t = 120)]
     seconds: u64,
+    /// Examples of each operation that the daemon has to answer as its description says
+    #[arg(long, default_value_t = 300)]
+    requests: u64,
 }
 
-/// Runs both, and stops at the first disagreement.
+/// Runs all, and stops at the first disagreement.
 pub(crate) fn run(options: Options) -> Result<()> {
     setup::ensure()?;
     let mut agreement = test::as_root()?;
@@ -32,6 +38,14 @@ pub(crate) fn run(options: Options) -> Result<()> {
     ]);
     agreement.env("ALLOWLIST_FUZZ_PACKETS", options.packets.to_string());
     test::step("policies and packets, judged three ways", &mut agreement)?;
+
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    println!("\nseed of the requests: {seed}");
+    let mut requests = test::as_root()?;
+    requests.args(["test", "--package", "allowlist-ctl", "--test", "e2e", "api::"]);
+    requests.env("ALLOWLIST_API_EXAMPLES", options.requests.to_string());
+    requests.env("ALLOWLIST_API_SEED", seed.to_string());
+    test::step("requests, answered as described", &mut requests)?;
 
     let Options { seconds, .. } = options;
     if !works(Command::new("cargo").args(["fuzz", "--version"])) {

@@ -31,7 +31,8 @@ enum Task {
     Demo(demo::Options),
     /// Measure how fast changes take effect and what a verdict costs.
     Bench(bench::Options),
-    /// Judge random packets and policies, and compare who judges them; the short form is among the tests.
+    /// Judge random packets and policies, and compare who judges them, and send random requests; the short form is among
+    /// the tests.
     Fuzz(fuzz::Options),
     /// Kill the daemon under changes, and compare what is there afterwards; the short form is among the tests.
     Kill(kill::Options),

@@ -1,32 +1,8 @@
 //! Requests and replies of the HTTP interface, shared by the daemon and the command line.
 //!
-//! | request | does |
-//! | --- | --- |
-//! | `GET /v1/status` | [`Status`] |
-//! | `GET /v1/lists`, `GET /v1/lists/{name}` | [`Listing`], streamed |
-//! | `PUT /v1/services/{name}` | makes or changes a service: [`ServiceSettings`] |
-//! | `DELETE /v1/services/{name}` | removes a service |
-//! | `PUT /v1/services/{name}/mode` | switches a service: [`ModeSetting`] |
-//! | `GET /v1/audit?name=NAME&since=TIME&limit=N` | [`AuditTrail`], the latest rows in their order |
-//! | `GET /v1/audit/verify` | [`AuditVerification`] |
-//! | `GET /v1/drops?limit=N` | [`Drops`], the latest first |
-//! | `GET /v1/drops/follow` | server-sent events: `drop` with a [`DroppedPacket`], `lost` with a [`LostEvents`] |
-//! | `POST /v1/lists/{name}/add` | adds entries: [`EntrySpecs`] |
-//! | `POST /v1/lists/{name}/remove` | removes entries: [`EntrySpecs`] |
-//! | `PUT /v1/lists/{name}` | replaces all entries: [`EntrySpecs`], or `text/plain` with an entry a line |
-//! | `PUT /v1/groups/{name}` | makes or changes a group: [`GroupSettings`] |
-//! | `DELETE /v1/groups/{name}` | removes a group |
-//! | `GET /v1/policy` | [`PolicyDocument`] |
-//! | `PUT /v1/policy` | makes the whole policy so: [`PolicyDocument`] |
-//! | `GET /v1/revisions` | [`Revisions`] |
-//! | `POST /v1/confirm` | keeps the pending change |
-//! | `POST /v1/rollback` | goes back: [`Rollback`] |
-//! | `PUT /v1/interfaces/{name}` | attaches: [`AttachSettings`] |
-//! | `DELETE /v1/interfaces/{name}` | detaches |
-//! | `POST /v1/shutdown` | stops the daemon: [`Shutdown`] |
-//!
-//! Every change takes [`ChangeOptions`] as its query and answers with [`Changed`]. Every failure answers with
-//! [`Failure`].
+//! What can be asked for is in one table, `daemon::operations`. The router is made from it, and so is the description at
+//! `GET /v1/openapi.json`, with the schemas of the types in here. Every change takes [`ChangeOptions`] as its query and
+//! answers with [`Changed`]. Every failure answers with [`Failure`].
 
 mod audit;
 mod change;

@@ -41,3 +41,31 @@ impl JsonSchema for EntryText {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::SshSession,
+        policy::{Name, Prefix, entry::parse_keys, port::Ports},
+    };
+
+    #[test]
+    fn every_example_can_be_read() {
+        type Reads = fn(&str) -> bool;
+        let table: [(Schema, Reads); 5] = [
+            (schemars::schema_for!(Name), |text| text.parse::<Name>().is_ok()),
+            (schemars::schema_for!(Ports), |text| text.parse::<Ports>().is_ok()),
+            (schemars::schema_for!(Prefix), |text| text.parse::<Prefix>().is_ok()),
+            (schemars::schema_for!(SshSession), |text| text.parse::<SshSession>().is_ok()),
+            (schemars::schema_for!(EntryText), |text| parse_keys(text).is_ok()),
+        ];
+        for (schema, reads) in table {
+            let examples = schema.get("examples").unwrap().as_array().unwrap();
+            assert!(!examples.is_empty());
+            for example in examples {
+                assert!(reads(example.as_str().unwrap()), "{example}");
+            }
+        }
+    }
+}

@@ -4,6 +4,8 @@
 use std::{
     collections::BTreeMap,
     env, fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::support::{Outcome, Server, bridge};
+use super::support::{Outcome, PATIENCE, Server, bridge, exchange};
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api");
 /// The same every time, so that a failure comes again; `ALLOWLIST_API_SEED` sets another one.
@@ -45,6 +47,15 @@ fn run(command: &mut Command) -> Result<Outcome> {
     let outcome: Outcome = command.output()?.into();
     ensure!(outcome.code == Some(0), "{command:?}: {}{}", outcome.stdout, outcome.stderr);
     Ok(outcome)
+}
+
+/// What the daemon says of itself.
+fn description(server: &Server) -> Result<Value> {
+    let request = b"GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&server.socket(), request)?;
+    ensure!(answer.status() == Some(200), "{answer:?}");
+    ensure!(answer.0.contains("content-type: application/json\r\n"), "{answer:?}");
+    answer.json().context("the description is not JSON")
 }
 
 fn setting(name: &str, default: &str) -> String {
@@ -98,4 +109,42 @@ fn the_daemon_answers_as_its_description_says() -> Result<()> {
     }
     ensure!(unmet.is_empty(), "never done: {}; answered: {answers:#?}", unmet.join(", "));
     server.status().map(drop)
+}
+
+#[test]
+fn a_method_that_is_not_to_be_had_is_answered_with_those_that_are() -> Result<()> {
+    let server = Server::with_options(&[])?;
+    let table = [
+        ("POST /v1/status", "GET,HEAD"),
+        ("PATCH /v1/lists/redis", "GET,HEAD,PUT"),
+        ("GET /v1/services/redis", "PUT,DELETE"),
+        ("OPTIONS /v1/shutdown", "POST"),
+    ];
+    for (line, allowed) in table {
+        let request = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = exchange(&server.socket(), request.as_bytes())?;
+        ensure!(answer.status() == Some(405), "{line}: {answer:?}");
+        ensure!(answer.0.contains(&format!("allow: {allowed}\r\n")), "{line}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_answer_without_end_is_of_the_type_that_is_described() -> Result<()> {
+    let server = Server::with_options(&[])?;
+    let description = description(&server)?;
+    let content = &description["paths"]["/v1/drops/follow"]["get"]["responses"]["200"]["content"];
+    let (described, _) =
+        content.as_object().and_then(|types| types.iter().next()).context("no type")?;
+    let mut stream = UnixStream::connect(server.socket())?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /v1/drops/follow HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head)?;
+    ensure!(head.contains(&format!("content-type: {described}\r\n")), "{described}: {head}");
+    Ok(())
 }

@@ -231,6 +231,7 @@ fn what_is_attached_and_detached_is_taken_back_as_well() -> Result<()> {
     ensure!(server.interface("eth0")?["state"] == "detached");
 
     server.done(&["attach", "eth0", "--force", "--confirm", "1h"])?;
-    server.done(&["rollback"])?;
+    server.fails(&["rollback"], 5, "redis is accessible to everyone on eth0")?;
+    server.done(&["rollback", "--yes"])?;
     served(server.bob(), ipv4)
 }

@@ -1,7 +1,8 @@
-//! The description of the interface: an OpenAPI 3.1 document.
+//! The description of the interface, an `OpenAPI` 3.1 document.
 
 use std::collections::BTreeMap;
 
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -65,9 +66,9 @@ fn path_parameter(path: &str, schemas: &mut Schemas) -> Option<Value> {
     let (before, rest) = path.split_once('{')?;
     let (name, _) = rest.split_once('}')?;
     let schema = if before == "/v1/interfaces/" {
-        schemas.read(|generator| generator.subschema_for::<InterfaceName>())
+        schemas.read(SchemaGenerator::subschema_for::<InterfaceName>)
     } else {
-        schemas.read(|generator| generator.subschema_for::<Name>())
+        schemas.read(SchemaGenerator::subschema_for::<Name>)
     };
     Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
 }
@@ -122,7 +123,7 @@ fn request_body(body: &Body, schemas: &mut Schemas) -> Value {
 }
 
 fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
-    let failure = schemas.told(|generator| generator.subschema_for::<Failure>());
+    let failure = schemas.told(SchemaGenerator::subschema_for::<Failure>);
     let answer = |description: String, content_type: &str, schema: Value| json!({ "description": description, "content": {content_type: {"schema": schema}} });
     let mut codes: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     for code in &operation.failures {

@@ -158,7 +158,7 @@ impl Operation {
     }
 
     pub(super) fn body<T: JsonSchema>(mut self) -> Self {
-        let shape: Shape = |generator| generator.subschema_for::<T>();
+        let shape = SchemaGenerator::subschema_for::<T>;
         self.body = Some(Body { shape, is_required: true, lines: None });
         self.reads()
     }
