@@ -22,21 +22,22 @@ pub(super) fn daemon() -> Arc<Author> {
     Arc::new(Author { uid: Uid::effective().as_raw(), name: "allowlistd".into() })
 }
 
-/// Takes a change back that was to be confirmed while no daemon ran; to be called before the kernel is loaded.
+/// Takes a change back that was to be confirmed while no daemon ran; to be called before the kernel is loaded. Says of
+/// which interface it was, if of any.
 ///
 /// # Errors
 /// A sentence.
 pub(in crate::daemon) fn revert_at_start(
     store: &mut Store,
     policy: Policy,
-) -> anyhow::Result<Policy> {
-    let Some(pending) = store.pending()? else { return Ok(policy) };
+) -> anyhow::Result<(Policy, Option<String>)> {
+    let Some(pending) = store.pending()? else { return Ok((policy, None)) };
     if pending.deadline.seconds_left() > 0 {
-        return Ok(policy);
+        return Ok((policy, None));
     }
     let Some(target) = store.policy_at(pending.back_to)? else {
         error!("revision {} is not kept, and cannot be gone back to", pending.back_to);
-        return Ok(policy);
+        return Ok((policy, None));
     };
     let deed = revert_of(&pending, "revert", &daemon());
     let outcome = change::apply(&policy, &Change::Restore(target), &deed.author, now())?;
@@ -55,7 +56,7 @@ pub(in crate::daemon) fn revert_at_start(
     draft.commit()?;
     Owner::log_done(&deed, &record, appended);
     warn!(revision = next.revision, "nobody confirmed '{}': it was taken back", pending.what);
-    Ok(next)
+    Ok((next, pending.interface.map(|(name, _)| name)))
 }
 
 /// What takes a pending change back.
