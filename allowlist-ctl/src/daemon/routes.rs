@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, Request, State},
-    http::header,
+    http::{Uri, header},
     routing::{get, post, put},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -133,6 +133,11 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// Whether nothing is to be changed, and so nothing recorded.
+fn is_dry_run(uri: &Uri) -> bool {
+    options(uri).is_ok_and(|options| options.dry_run)
+}
+
 impl Office {
     /// Reads a request for a change; what is wrong with it is in the audit trail, too.
     async fn read<T: Send + 'static>(
@@ -142,7 +147,7 @@ impl Office {
         read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, ChangeOptions, Caller), Problem> {
         let caller = caller(&request)?;
-        let is_dry_run = options(request.uri()).is_ok_and(|options| options.dry_run);
+        let is_dry_run = is_dry_run(request.uri());
         match self.read_unrecorded(ask, request, read, &caller).await {
             Ok((body, options)) => Ok((body, options, caller)),
             // Nothing was to be changed.
@@ -173,9 +178,11 @@ impl Office {
         action: &'static str,
         text: &str,
         caller: &Caller,
+        uri: &Uri,
     ) -> Result<Name, Problem> {
         match name(text) {
             Ok(name) => Ok(name),
+            Err(problem) if is_dry_run(uri) => Err(problem),
             // It is no name that the trail could be asked for.
             Err(problem) => Err(self.refused(action, None, caller, problem).await),
         }
@@ -217,7 +224,7 @@ async fn protect(
     Path(service): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("protect", &service, &caller(&request)?).await?;
+    let name = office.name("protect", &service, &caller(&request)?, request.uri()).await?;
     let read = move |body: &[u8]| {
         let settings: ServiceSettings = read_json(body)?;
         let interfaces = settings.interfaces.map(|names| names.into_iter().map(interface_name));
@@ -240,7 +247,7 @@ async fn set_mode(
     Path(service): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("mode", &service, &caller(&request)?).await?;
+    let name = office.name("mode", &service, &caller(&request)?, request.uri()).await?;
     let read = move |body: &[u8]| {
         let ModeSetting { mode } = read_json(body)?;
         Ok(Change::SetMode { name, mode })
@@ -253,7 +260,7 @@ async fn unprotect(
     Path(service): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("unprotect", &service, &caller(&request)?).await?;
+    let name = office.name("unprotect", &service, &caller(&request)?, request.uri()).await?;
     let read = move |_: &[u8]| Ok(Change::Unprotect { name });
     office.make(Ask::admin("unprotect", &service), request, read).await
 }
@@ -263,7 +270,7 @@ async fn set_group(
     Path(group): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("group", &group, &caller(&request)?).await?;
+    let name = office.name("group", &group, &caller(&request)?, request.uri()).await?;
     let read = move |body: &[u8]| {
         let settings: GroupSettings = read_json(body)?;
         let follow = settings.follow.map(|path| (!path.as_os_str().is_empty()).then_some(path));
@@ -280,7 +287,7 @@ async fn remove_group(
     Path(group): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("ungroup", &group, &caller(&request)?).await?;
+    let name = office.name("ungroup", &group, &caller(&request)?, request.uri()).await?;
     let read = move |_: &[u8]| Ok(Change::RemoveGroup { name });
     office.make(Ask::admin("ungroup", &group), request, read).await
 }
@@ -290,7 +297,7 @@ async fn add(
     Path(list): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("add", &list, &caller(&request)?).await?;
+    let name = office.name("add", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
     let read =
         move |body: &[u8]| Ok(Change::Add { name, entries: entries::lasting(specified(body)?)? });
@@ -302,7 +309,7 @@ async fn remove(
     Path(list): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("remove", &list, &caller(&request)?).await?;
+    let name = office.name("remove", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
     let read = move |body: &[u8]| {
         let specs: EntrySpecs = read_json(body)?;
@@ -316,7 +323,7 @@ async fn replace(
     Path(list): Path<String>,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("replace", &list, &caller(&request)?).await?;
+    let name = office.name("replace", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
     let is_text = request
         .headers()
@@ -350,8 +357,9 @@ fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {
 }
 
 async fn confirm(State(office): State<Office>, request: Request) -> Answered<Changed> {
-    let caller = caller(&request)?;
-    office.desk.confirm(caller, Arc::clone(&office.access)).await.map(Answer)
+    let ask = Ask { action: "confirm", subject: None, needs: Needs::Any, limit: MAX_BODY };
+    let ((), options, caller) = office.read(&ask, request, |_| Ok(())).await?;
+    office.desk.confirm(options, caller, Arc::clone(&office.access)).await.map(Answer)
 }
 
 async fn roll_back(State(office): State<Office>, request: Request) -> Answered<Changed> {

@@ -157,25 +157,35 @@ impl Owner {
     }
 
     /// Keeps the pending change.
-    pub(super) fn confirm(&mut self, caller: &Caller, access: &Access) -> Result<Changed, Problem> {
+    pub(super) fn confirm(
+        &mut self,
+        options: ChangeOptions,
+        caller: &Caller,
+        access: &Access,
+    ) -> Result<Changed, Problem> {
         let author = caller.author();
         let pending = self.pending.clone();
         let what = pending.as_ref().map_or("confirm".into(), |it| format!("confirm {}", it.what));
         let deed = Deed::of_everything("confirm", what, &author);
-        self.on_record(&deed, false, |owner| {
+        self.on_record(&deed, options.dry_run, |owner| {
             let pending = pending.ok_or_else(|| {
                 Problem::new(ErrorCode::NotFound, "nothing waits to be confirmed")
                     .hint("`allowlist-ctl revisions` shows the last changes")
             })?;
             access.require_settler(caller, &pending.by)?;
-            owner.write(&deed, Value::Null, |draft| draft.pending(None))?;
-            owner.set_pending(None);
-            Ok(Changed {
+            owner.check_revision(options)?;
+            let done = Changed {
                 revision: owner.policy.revision,
                 changed: true,
-                messages: vec![format!("'{}' is kept", pending.what)],
+                dry_run: options.dry_run,
                 ..Changed::default()
-            })
+            };
+            if options.dry_run {
+                return Ok(done);
+            }
+            owner.write(&deed, Value::Null, |draft| draft.pending(None))?;
+            owner.set_pending(None);
+            Ok(Changed { messages: vec![format!("'{}' is kept", pending.what)], ..done })
         })
     }
 
