@@ -137,10 +137,10 @@ fn read_service(number: ListNumber, settings: &str, entries: Entries) -> rusqlit
         ports,
         interfaces,
         addresses,
-        includes,
         mode,
         action,
         when_empty,
+        includes,
         entries,
     })
 }

@@ -65,7 +65,9 @@ fn changes() -> Vec<Change> {
     };
     let of_file = |text: &str| {
         let mut entries = lines::parse(text).unwrap();
-        entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+        for new in &mut entries {
+            new.key.origin = Origin::File;
+        }
         Change::Sync { name: name("office"), entries }
     };
     let includes = Some([name("office")].into());

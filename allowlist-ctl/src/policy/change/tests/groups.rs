@@ -24,7 +24,9 @@ impl Desk {
 
     fn sync(&mut self, name: &str, text: &str) -> Result<Tally, Refusal> {
         let mut entries = lines::parse(text).unwrap();
-        entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+        for new in &mut entries {
+            new.key.origin = Origin::File;
+        }
         self.make(&Change::Sync { name: name.parse().unwrap(), entries })
     }
 

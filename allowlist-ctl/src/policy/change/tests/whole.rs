@@ -90,7 +90,9 @@ fn change() -> impl Strategy<Value = Change> {
         }),
         (group, text).prop_map(move |(group, text)| {
             let mut entries = entries(text);
-            entries.iter_mut().for_each(|new| new.key.origin = Origin::File);
+            for new in &mut entries {
+                new.key.origin = Origin::File;
+            }
             Change::Sync { name: name(group), entries }
         }),
     ]
