@@ -68,6 +68,11 @@ impl Wanted {
         remembered.unwrap_or_else(|| self.configured.contains_key(name))
     }
 
+    /// The interfaces that were detached by command.
+    pub(super) fn detached(&self) -> impl Iterator<Item = &str> {
+        self.detached.iter().map(String::as_str)
+    }
+
     /// Wants an interface as flags, configuration and what is remembered of it say, whatever was wanted before.
     pub(super) fn become_as(&mut self, name: &str, remembered: Option<bool>) {
         let configured = self.configured.get(name).copied();

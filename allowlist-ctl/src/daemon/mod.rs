@@ -85,7 +85,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let (mut store, policy) = Store::open(&settings.state_dir)?;
-    let policy = revert_at_start(&mut store, policy)?;
+    let (policy, taken_back) = revert_at_start(&mut store, policy)?;
     let remembered = store.interfaces()?;
     let pins = Pins::at(&settings.bpffs);
     pins.prepare()?;
@@ -97,7 +97,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let keep = settings.keep;
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), keep)?;
-    let (desk, mut stopped) = owner.start()?;
+    let (desk, mut stopped) = owner.start(taken_back.as_deref())?;
     let (listener, socket_file) = socket.open()?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;

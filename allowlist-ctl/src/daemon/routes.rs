@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{FromRequestParts, Path, Request, State},
-    http::{StatusCode, header, request::Parts},
+    http::{StatusCode, Uri, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use hyper::body::Bytes;
@@ -138,6 +138,11 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// Whether nothing is to be changed, and so nothing recorded.
+fn is_dry_run(uri: &Uri) -> bool {
+    options(uri).is_ok_and(|options| options.dry_run)
+}
+
 impl Office {
     /// Reads a request for a change; what is wrong with it is in the audit trail, too.
     async fn read<T: Send + 'static>(
@@ -147,7 +152,7 @@ impl Office {
         read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, ChangeOptions, Caller), Problem> {
         let caller = caller(&request)?;
-        let is_dry_run = options(request.uri()).is_ok_and(|options| options.dry_run);
+        let is_dry_run = is_dry_run(request.uri());
         match self.read_unrecorded(ask, request, read, &caller).await {
             Ok((body, options)) => Ok((body, options, caller)),
             // Nothing was to be changed.
@@ -178,9 +183,11 @@ impl Office {
         action: &'static str,
         text: &str,
         caller: &Caller,
+        uri: &Uri,
     ) -> Result<Name, Problem> {
         match name(text) {
             Ok(name) => Ok(name),
+            Err(problem) if is_dry_run(uri) => Err(problem),
             // It is no name that the trail could be asked for.
             Err(problem) => Err(self.refused(action, None, caller, problem).await),
         }
@@ -222,7 +229,7 @@ pub(super) async fn protect(
     Subject(service): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("protect", &service, &caller(&request)?).await?;
+    let name = office.name("protect", &service, &caller(&request)?, request.uri()).await?;
     let read = move |body: &[u8]| {
         let settings: ServiceSettings = read_json(body)?;
         let interfaces = settings.interfaces.map(|names| names.into_iter().map(interface_name));
@@ -245,7 +252,7 @@ pub(super) async fn set_mode(
     Subject(service): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("mode", &service, &caller(&request)?).await?;
+    let name = office.name("mode", &service, &caller(&request)?, request.uri()).await?;
     let read = move |body: &[u8]| {
         let ModeSetting { mode } = read_json(body)?;
         Ok(Change::SetMode { name, mode })
@@ -258,7 +265,7 @@ pub(super) async fn unprotect(
     Subject(service): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("unprotect", &service, &caller(&request)?).await?;
+    let name = office.name("unprotect", &service, &caller(&request)?, request.uri()).await?;
     let read = move |_: &[u8]| Ok(Change::Unprotect { name });
     office.make(Ask::admin("unprotect", &service), request, read).await
 }
@@ -268,7 +275,7 @@ pub(super) async fn set_group(
     Subject(group): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("group", &group, &caller(&request)?).await?;
+    let name = office.name("group", &group, &caller(&request)?, request.uri()).await?;
     let read = move |body: &[u8]| {
         let settings: GroupSettings = read_optional_json(body)?;
         let follow = settings.follow.map(|path| (!path.as_os_str().is_empty()).then_some(path));
@@ -285,7 +292,7 @@ pub(super) async fn remove_group(
     Subject(group): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("ungroup", &group, &caller(&request)?).await?;
+    let name = office.name("ungroup", &group, &caller(&request)?, request.uri()).await?;
     let read = move |_: &[u8]| Ok(Change::RemoveGroup { name });
     office.make(Ask::admin("ungroup", &group), request, read).await
 }
@@ -295,7 +302,7 @@ pub(super) async fn add(
     Subject(list): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("add", &list, &caller(&request)?).await?;
+    let name = office.name("add", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
     let read =
         move |body: &[u8]| Ok(Change::Add { name, entries: entries::lasting(specified(body)?)? });
@@ -307,7 +314,7 @@ pub(super) async fn remove(
     Subject(list): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("remove", &list, &caller(&request)?).await?;
+    let name = office.name("remove", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
     let read = move |body: &[u8]| {
         let specs: EntrySpecs = read_json(body)?;
@@ -321,7 +328,7 @@ pub(super) async fn replace(
     Subject(list): Subject,
     request: Request,
 ) -> Answered<Changed> {
-    let name = office.name("replace", &list, &caller(&request)?).await?;
+    let name = office.name("replace", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
     let is_text = request
         .headers()
@@ -355,8 +362,9 @@ fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {
 }
 
 pub(super) async fn confirm(State(office): State<Office>, request: Request) -> Answered<Changed> {
-    let (caller, NoQuery {}) = (caller(&request)?, query(request.uri())?);
-    office.desk.confirm(caller, Arc::clone(&office.access)).await.map(Answer)
+    let ask = Ask { action: "confirm", subject: None, needs: Needs::Any, limit: MAX_BODY };
+    let ((), options, caller) = office.read(&ask, request, |_| Ok(())).await?;
+    office.desk.confirm(options, caller, Arc::clone(&office.access)).await.map(Answer)
 }
 
 pub(super) async fn roll_back(State(office): State<Office>, request: Request) -> Answered<Changed> {

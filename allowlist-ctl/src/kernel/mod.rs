@@ -191,6 +191,19 @@ impl Kernel {
         Ok(true)
     }
 
+    /// Takes off an interface what an earlier daemon's pin keeps on it; `false` where there is none.
+    ///
+    /// # Errors
+    /// What the kernel or the file system answered.
+    pub fn release(&self, interface: &str) -> io::Result<bool> {
+        let present = interfaces()?.into_iter().find(|present| present.name == interface);
+        match present.map(|present| fs::remove_file(self.pins.link(present.ifindex))) {
+            None => Ok(false),
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Some(removed) => removed.map(|()| true),
+        }
+    }
+
     /// Takes the program off every interface and removes the pins.
     ///
     /// # Errors

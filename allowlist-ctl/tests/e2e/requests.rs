@@ -49,7 +49,6 @@ fn a_request_that_cannot_be_met_is_answered_with_what_is_wrong() -> Result<()> {
         ("POST /v1/lists/redis/add?if_revision=-1", entry, 400, "invalid"),
         ("POST /v1/lists/redis/add?confirm=0", entry, 400, "invalid"),
         ("POST /v1/lists/redis/add?confirm=604801", entry, 400, "invalid"),
-        ("POST /v1/confirm?dry_run=true", "", 400, "invalid"),
         ("POST /v1/shutdown?dry_run=true", "", 400, "invalid"),
         ("PUT /v1/policy", "", 400, "invalid"),
         ("POST /v1/lists/redis/add?if_revision=99", entry, 412, "revision_conflict"),

@@ -77,8 +77,7 @@ fn operations() -> Vec<Operation> {
             .says("Tells the kept revisions, the latest first"),
         Op::post("/v1/confirm", "confirm", routes::confirm)
             .says("Keeps the pending change")
-            .needs(Role::Settler)
-            .takes_no_query()
+            .changes(Role::Settler)
             .fails(&[NotFound]),
         Op::post("/v1/rollback", "rollback", routes::roll_back)
             .says("Undoes the pending change, or goes back to an earlier revision")

@@ -61,10 +61,11 @@ impl Desk {
     /// Keeps the pending change.
     pub(in crate::daemon) async fn confirm(
         &self,
+        options: ChangeOptions,
         caller: Caller,
         access: Arc<Access>,
     ) -> Result<Changed, Problem> {
-        self.ask(move |owner| owner.confirm(&caller, &access)).await
+        self.ask(move |owner| owner.confirm(options, &caller, &access)).await
     }
 
     /// The revisions that are kept.

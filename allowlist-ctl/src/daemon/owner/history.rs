@@ -22,21 +22,22 @@ pub(super) fn daemon() -> Arc<Author> {
     Arc::new(Author { uid: Uid::effective().as_raw(), name: "allowlistd".into() })
 }
 
-/// Takes a change back that was to be confirmed while no daemon ran; to be called before the kernel is loaded.
+/// Takes a change back that was to be confirmed while no daemon ran; to be called before the kernel is loaded. Says of
+/// which interface it was, if of any.
 ///
 /// # Errors
 /// A sentence.
 pub(in crate::daemon) fn revert_at_start(
     store: &mut Store,
     policy: Policy,
-) -> anyhow::Result<Policy> {
-    let Some(pending) = store.pending()? else { return Ok(policy) };
+) -> anyhow::Result<(Policy, Option<String>)> {
+    let Some(pending) = store.pending()? else { return Ok((policy, None)) };
     if pending.deadline.seconds_left() > 0 {
-        return Ok(policy);
+        return Ok((policy, None));
     }
     let Some(target) = store.policy_at(pending.back_to)? else {
         error!("revision {} is not kept, and cannot be gone back to", pending.back_to);
-        return Ok(policy);
+        return Ok((policy, None));
     };
     let deed = revert_of(&pending, "revert", &daemon());
     let outcome = change::apply(&policy, &Change::Restore(target), &deed.author, now())?;
@@ -55,7 +56,7 @@ pub(in crate::daemon) fn revert_at_start(
     draft.commit()?;
     Owner::log_done(&deed, &record, appended);
     warn!(revision = next.revision, "nobody confirmed '{}': it was taken back", pending.what);
-    Ok(next)
+    Ok((next, pending.interface.map(|(name, _)| name)))
 }
 
 /// What takes a pending change back.
@@ -158,25 +159,35 @@ impl Owner {
     }
 
     /// Keeps the pending change.
-    pub(super) fn confirm(&mut self, caller: &Caller, access: &Access) -> Result<Changed, Problem> {
+    pub(super) fn confirm(
+        &mut self,
+        options: ChangeOptions,
+        caller: &Caller,
+        access: &Access,
+    ) -> Result<Changed, Problem> {
         let author = caller.author();
         let pending = self.pending.clone();
         let what = pending.as_ref().map_or("confirm".into(), |it| format!("confirm {}", it.what));
         let deed = Deed::of_everything("confirm", what, &author);
-        self.on_record(&deed, false, |owner| {
+        self.on_record(&deed, options.dry_run, |owner| {
             let pending = pending.ok_or_else(|| {
                 Problem::new(ErrorCode::NotFound, "nothing waits to be confirmed")
                     .hint("`allowlist-ctl revisions` shows the last changes")
             })?;
             access.require_settler(caller, &pending.by)?;
-            owner.write(&deed, Value::Null, |draft| draft.pending(None))?;
-            owner.set_pending(None);
-            Ok(Changed {
+            owner.check_revision(options)?;
+            let done = Changed {
                 revision: owner.policy.revision,
                 changed: true,
-                messages: vec![format!("'{}' is kept", pending.what)],
+                dry_run: options.dry_run,
                 ..Changed::default()
-            })
+            };
+            if options.dry_run {
+                return Ok(done);
+            }
+            owner.write(&deed, Value::Null, |draft| draft.pending(None))?;
+            owner.set_pending(None);
+            Ok(Changed { messages: vec![format!("'{}' is kept", pending.what)], ..done })
         })
     }
 

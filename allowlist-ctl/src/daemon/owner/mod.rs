@@ -104,11 +104,16 @@ impl Owner {
         })
     }
 
-    /// Attaches what is wanted, and begins to take tasks.
+    /// Attaches what is wanted, takes the filter off what was attached by a change that is `taken_back`, and begins to
+    /// take tasks.
     ///
     /// # Errors
     /// Where interfaces are there, and none of them can be attached.
-    pub(super) fn start(mut self) -> anyhow::Result<(Desk, oneshot::Receiver<()>)> {
+    pub(super) fn start(
+        mut self,
+        taken_back: Option<&str>,
+    ) -> anyhow::Result<(Desk, oneshot::Receiver<()>)> {
+        self.take_off_unwanted(taken_back)?;
         let errors = self.wanted.attach_missing(&mut self.kernel);
         if let (None, Some(error)) = (self.kernel.attached().next(), errors.into_iter().next()) {
             return Err(error.into());
@@ -134,6 +139,17 @@ impl Owner {
             })
             .context("cannot start a thread")?;
         Ok((desk, stopped))
+    }
+
+    /// Takes a filter off that an earlier daemon left on interfaces that are detached by command since.
+    fn take_off_unwanted(&mut self, taken_back: Option<&str>) -> anyhow::Result<()> {
+        let taken_back = taken_back.filter(|name| !self.wanted.wants(name));
+        for name in self.wanted.detached().chain(taken_back) {
+            if self.kernel.release(name).with_context(|| format!("cannot detach {name}"))? {
+                info!(interface = name, "took off the filter that was in force");
+            }
+        }
+        Ok(())
     }
 
     fn work(mut self, tasks: &mpsc::Receiver<Task>) {

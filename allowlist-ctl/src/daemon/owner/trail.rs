@@ -68,7 +68,7 @@ impl Deed {
             from_revision: from,
             to_revision: to,
             result: AuditResult::Done,
-            message: None,
+            message: self.remark(),
             details,
         }
     }
@@ -79,7 +79,6 @@ impl Deed {
         let mut record = self.done(before.revision, after.revision, json!(differences));
         // Not only those of the differences that are kept.
         record.subjects.extend(differing(before, after).into_iter().map(|name| name.to_string()));
-        record.message = self.remark();
         record
     }
 
