@@ -115,10 +115,7 @@ struct Turn {
 
 impl Places {
     fn new(count: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(count)),
-            waiting: Arc::new(Semaphore::new(WAITING)),
-        }
+        Self { places: Arc::new(Semaphore::new(count)), waiting: Arc::new(Semaphore::new(WAITING)) }
     }
 
     /// A place, if one is free and nobody waits for it.

@@ -8,6 +8,7 @@ mod expiry;
 mod fuzz;
 mod host;
 mod policies;
+mod refusals;
 mod rows;
 #[path = "../../../allowlist-common/tests/packets/table/mod.rs"]
 mod table;
