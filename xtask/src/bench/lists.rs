@@ -55,7 +55,7 @@ pub(super) fn write_random(path: &Path, count: u32) -> Result<()> {
 /// The same without the first so many, which are other ones.
 pub(super) fn write_others(path: &Path, first: u32, count: u32) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    for index in first / 2..(first + count) / 2 {
+    for index in first / 2..first / 2 + count / 2 {
         let (address, length) = ipv4(&V4_LENGTHS, index);
         writeln!(file, "{address}/{length}")?;
         let (address, length) = ipv6(&V6_LENGTHS, index);

@@ -135,9 +135,7 @@ fn find(open: &mut Vec<Change>, row: &Value) -> Result<Option<Change>> {
                 subjects.is_some_and(|subjects| subjects.iter().any(|subject| subject == name))
             })
     };
-    let candidates = open.iter().filter(|change| is_it(change)).count();
-    // Of several whole policies the details would tell which; that two are on their way at once is rare.
-    ensure!(candidates > 0, "nobody has asked for {row}, only for {open:?}");
-    let index = open.iter().position(is_it).context("just counted")?;
+    let index = open.iter().position(is_it);
+    let index = index.with_context(|| format!("nobody has asked for {row}, only for {open:?}"))?;
     Ok(Some(open.remove(index)))
 }
