@@ -8,6 +8,7 @@
 mod bed;
 mod bpf;
 mod changes;
+mod exchange;
 mod flood;
 mod harness;
 mod lists;
@@ -87,6 +88,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     if wants(Part::Lists) {
         replace::measure(&binaries, options.data.as_deref(), &mut report)?;
+        exchange::measure(&binaries, &mut report)?;
     }
     if wants(Part::Verdicts) {
         verdicts::measure(&binaries, &mut report)?;

@@ -7,7 +7,7 @@ use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError};
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
-use super::{Pins, retry::patiently};
+use super::{Pins, retry::Updates};
 
 type Page = Array<MapData, u32>;
 
@@ -15,11 +15,12 @@ type Page = Array<MapData, u32>;
 pub(super) struct HitMaps {
     slots: ArrayOfMaps<MapData, Page>,
     pages: Vec<Page>,
+    updates: Updates,
 }
 
 impl HitMaps {
-    pub(super) fn new(map: Map) -> Result<Self, MapError> {
-        Ok(Self { slots: ArrayOfMaps::try_from(map)?, pages: Vec::new() })
+    pub(super) fn new(map: Map, updates: Updates) -> Result<Self, MapError> {
+        Ok(Self { slots: ArrayOfMaps::try_from(map)?, pages: Vec::new(), updates })
     }
 
     /// Sees to it that there is a place for every id up to `highest`.
@@ -32,7 +33,7 @@ impl HitMaps {
             && index < needed
         {
             let page = pinned_page(index, pins)?;
-            patiently(|| self.slots.set(index, &page, 0))?;
+            self.updates.patiently(|| self.slots.set(index, &page, 0))?;
             self.pages.push(page);
         }
         Ok(())
@@ -42,7 +43,7 @@ impl HitMaps {
     pub(super) fn forget(&mut self, ids: &[u32]) {
         for id in ids {
             if let Some(page) = self.pages.get_mut((id / HITS_PAGE) as usize) {
-                let _ = patiently(|| page.set(id % HITS_PAGE, 0, 0));
+                let _ = self.updates.patiently(|| page.set(id % HITS_PAGE, 0, 0));
             }
         }
     }

@@ -39,11 +39,12 @@ pub use self::{
     load::Variant,
     netlink::{Interface, interfaces},
     pins::Pins,
+    retry::Refusals,
     trial::{Action, Program},
 };
 use allowlist_common::abi::maps;
 
-use self::{hits::HitMaps, load::Loaded, sync::Enforced};
+use self::{hits::HitMaps, load::Loaded, retry::Updates, sync::Enforced};
 use crate::policy::{Policy, table::Placement};
 
 /// The loaded program, its maps, and the interfaces it is on.
@@ -56,6 +57,7 @@ pub struct Kernel {
     events: Option<Events>,
     pins: Pins,
     attached: BTreeMap<String, Attached>,
+    updates: Updates,
 }
 
 impl Kernel {
@@ -78,8 +80,9 @@ impl Kernel {
     ) -> Result<Self, LoadError> {
         pins.prepare()?;
         let mut loaded = load::load(&pins, variants)?;
-        let mut enforced = Enforced::new(&mut loaded)?;
-        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?)?;
+        let updates = Updates::default();
+        let mut enforced = Enforced::new(&mut loaded, updates.clone())?;
+        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, updates.clone())?;
         hit_maps.cover(policy.ids.highest(), &pins)?;
         enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
         enforced.tidy();
@@ -93,6 +96,7 @@ impl Kernel {
             enforced,
             pins,
             attached: BTreeMap::new(),
+            updates,
         })
     }
 
@@ -148,6 +152,17 @@ impl Kernel {
     /// Rebuilds what a refused change left half done; `true` where the policy in force is whole.
     pub fn mend(&mut self) -> bool {
         self.enforced.mend()
+    }
+
+    /// Has updates of maps refused, as a kernel does that is short of something; it is not asked then. For tests.
+    pub fn refuse(&self, refusals: Refusals) {
+        self.updates.refuse(refusals);
+    }
+
+    /// How many updates of maps have been tried.
+    #[must_use]
+    pub fn updates_tried(&self) -> u64 {
+        self.updates.tried()
     }
 
     /// Forgets when entries last decided: their ids were others' meanwhile.

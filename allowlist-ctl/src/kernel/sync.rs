@@ -22,7 +22,7 @@ use super::{
     live_table::LiveTable,
     load::Loaded,
     pool::Pool,
-    retry::patiently,
+    retry::Updates,
     tries::{Built, Family, Held, Tries},
 };
 use crate::policy::{
@@ -49,6 +49,7 @@ pub(super) struct Enforced {
     tries: BTreeMap<Lists, Held>,
     selections: BTreeMap<Selection, Tries>,
     live: LiveTable,
+    updates: Updates,
 }
 
 /// The edits of one trie.
@@ -62,19 +63,20 @@ impl Enforced {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub(super) fn new(loaded: &mut Loaded) -> Result<Self, LoadError> {
+    pub(super) fn new(loaded: &mut Loaded, updates: Updates) -> Result<Self, LoadError> {
         let mut root: Root = loaded.take_map(maps::ROOT)?.try_into()?;
-        let live = LiveTable::new(Box::new(PolicyTable::EMPTY))?;
-        patiently(|| root.set(0, &live.map, 0))?;
+        let live = LiveTable::new(Box::new(PolicyTable::EMPTY), &updates)?;
+        updates.patiently(|| root.set(0, &live.map, 0))?;
         Ok(Self {
             root,
-            v4: Pool::new(loaded.take_map(maps::TRIES_V4)?)?,
-            v6: Pool::new(loaded.take_map(maps::TRIES_V6)?)?,
+            v4: Pool::new(loaded.take_map(maps::TRIES_V4)?, updates.clone())?,
+            v6: Pool::new(loaded.take_map(maps::TRIES_V6)?, updates.clone())?,
             policy: Policy::default(),
             interfaces: BTreeMap::new(),
             tries: BTreeMap::new(),
             selections: BTreeMap::new(),
             live,
+            updates,
         })
     }
 
@@ -186,8 +188,8 @@ impl Enforced {
         if self.live.become_in_place(&table) {
             return Ok(());
         }
-        let live = LiveTable::new(table)?;
-        patiently(|| self.root.set(0, &live.map, 0))?;
+        let live = LiveTable::new(table, &self.updates)?;
+        self.updates.patiently(|| self.root.set(0, &live.map, 0))?;
         self.live = live;
         Ok(())
     }

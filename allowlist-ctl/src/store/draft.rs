@@ -249,8 +249,12 @@ impl<'a> EntryWriter<'a> {
 
     /// Writes what differs, and returns how many entries are not what they were.
     fn write(&mut self, before: &Entries, after: &Entries) -> rusqlite::Result<usize> {
-        if after.is_empty() && !before.is_empty() {
-            return move_entries(self.transaction, self.list, self.revision);
+        let gone = before.difference(after).filter(|(_, was, _)| was.is_some()).count();
+        if gone > before.len() / 2 {
+            // What stays goes with the rest, and comes again: that is the same history, and much quicker.
+            let moved = move_entries(self.transaction, self.list, self.revision)?;
+            after.iter().try_for_each(|(key, entry)| self.insert(key, entry))?;
+            return Ok(moved);
         }
         let mut moved = 0;
         for (key, was, is) in before.difference(after) {

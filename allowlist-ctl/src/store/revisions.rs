@@ -89,13 +89,14 @@ fn prune(
     let transaction = connection.transaction()?;
     transaction.execute("DELETE FROM revision WHERE number < ?1", [floor])?;
     let mut removed = 0;
-    for table in ["past_entry", "past_list"] {
-        // A row is of the revisions before its `until`, and all of them are gone.
-        let query = format!(
-            "DELETE FROM {table} WHERE rowid IN
-             (SELECT rowid FROM {table} WHERE until <= ?1 LIMIT ?2)"
-        );
-        removed += transaction.execute(&query, params![floor, BATCH])?;
+    // A row is of the revisions before its `until`, and all of them are gone.
+    for query in [
+        "DELETE FROM past_entry WHERE (until, list, prefix, kind, origin) IN
+         (SELECT until, list, prefix, kind, origin FROM past_entry WHERE until <= ?1 LIMIT ?2)",
+        "DELETE FROM past_list WHERE rowid IN
+         (SELECT rowid FROM past_list WHERE until <= ?1 LIMIT ?2)",
+    ] {
+        removed += transaction.execute(query, params![floor, BATCH])?;
     }
     transaction.commit()?;
     Ok(removed >= BATCH)

@@ -57,6 +57,7 @@ CREATE TABLE entry (
     PRIMARY KEY (list, prefix, kind, origin)
 ) STRICT, WITHOUT ROWID;
 
+-- In the order in which it is written and pruned: without an index beside it.
 CREATE TABLE past_entry (
     list       INTEGER NOT NULL,
     prefix     BLOB NOT NULL,
@@ -64,13 +65,13 @@ CREATE TABLE past_entry (
     origin     INTEGER NOT NULL,
     id         INTEGER NOT NULL,
     comment    TEXT,
-    author     INTEGER NOT NULL REFERENCES author,
+    author     INTEGER NOT NULL,
     added_at   INTEGER NOT NULL,
     expires_at INTEGER,
     since      INTEGER NOT NULL,
-    until      INTEGER NOT NULL
-) STRICT;
-CREATE INDEX past_entry_until ON past_entry (until);
+    until      INTEGER NOT NULL,
+    PRIMARY KEY (until, list, prefix, kind, origin)
+) STRICT, WITHOUT ROWID;
 
 -- Interfaces that somebody attached or detached by command; this beats flags and configuration.
 CREATE TABLE interface (

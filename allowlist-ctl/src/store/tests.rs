@@ -73,6 +73,9 @@ fn changes() -> Vec<Change> {
         protect("web", "tcp/80-443"),
         replace("redis", "10.0.0.0/8 # office\n!10.6.6.0/24\n2001:db8::/32\n::/0"),
         replace("redis", "10.0.0.0/8 # new\n192.0.2.1 until=2026-12-01T00:00Z"),
+        replace("redis", "10.0.0.0/8 # new\n10.5.0.0/16\n10.6.0.0/16"),
+        // Most of the list, and one stays.
+        replace("redis", "10.0.0.0/8 # new\n192.0.2.1 until=2026-12-01T00:00Z"),
         follow("/etc/office.txt"),
         of_file("10.1.0.0/16 # from the file\n10.2.0.0/16"),
         replace("office", "10.1.0.0/16 # by hand"),

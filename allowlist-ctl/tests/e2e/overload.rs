@@ -4,21 +4,27 @@ use std::{
     fs,
     io::Read as _,
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use xtask::lab::until;
+use xtask::lab::{Client, until};
 
-use super::support::{Answer, PATIENCE, Server, as_nobody, readable_by_all};
+use super::support::{Answer, CTL, Outcome, PATIENCE, Server, as_nobody, readable_by_all};
 
 /// Connections of anybody that are served at once, and how many more of admins.
 const PLACES: usize = 64;
 const ADMIN_PLACES: usize = 16;
-const MANY: usize = 100;
+/// As many of anybody's and of admins' wait for one.
+const WAITING: usize = 256;
+/// More than there is room for.
+const SURPLUS: usize = 20;
+/// Clients that make a change at once.
+const CLIENTS: usize = 200;
 
-fn connect_all(server: &Server) -> Result<Vec<UnixStream>> {
+fn connect(server: &Server, count: usize) -> Result<Vec<UnixStream>> {
     let streams: Result<Vec<_>, _> =
-        (0..MANY).map(|_| UnixStream::connect(server.socket())).collect();
+        (0..count).map(|_| UnixStream::connect(server.socket())).collect();
     streams.context("a connection was not even taken")
 }
 
@@ -51,8 +57,8 @@ fn serves_again(server: &Server) -> Result<()> {
 #[test]
 fn roots_surplus_connections_are_refused_and_the_daemon_goes_on() -> Result<()> {
     let server = Server::with_options(&[])?;
-    let mut streams = connect_all(&server)?;
-    turned_away(&mut streams, MANY - PLACES - ADMIN_PLACES)?;
+    let mut streams = connect(&server, PLACES + ADMIN_PLACES + WAITING + SURPLUS)?;
+    turned_away(&mut streams, SURPLUS)?;
     // A place that somebody gave back meanwhile is taken, too.
     until("the last place to be taken", PATIENCE, || {
         streams.push(UnixStream::connect(server.socket()).ok()?);
@@ -67,12 +73,52 @@ fn nobody_can_keep_root_out() -> Result<()> {
     let server = Server::with_options(&[])?;
     fs::set_permissions(server.socket(), fs::Permissions::from_mode(0o666))?;
     readable_by_all(server.directory(), "/bin/true")?;
-    let mut streams = as_nobody(|| connect_all(&server))??;
-    turned_away(&mut streams, MANY - PLACES)?;
+    let mut streams = as_nobody(|| connect(&server, PLACES + WAITING + SURPLUS))??;
+    turned_away(&mut streams, SURPLUS)?;
     for _ in 0..ADMIN_PLACES * 2 {
         server.status()?;
     }
-    server.done(&["protect", "redis", "tcp/6379"])?;
+    // All of root's clients go through the few places that are left to admins.
+    clients_at_once(&server)?;
     drop(streams);
     serves_again(&server)
+}
+
+/// Many commands at once: all of them are done, one after another.
+fn clients_at_once(server: &Server) -> Result<()> {
+    server.done(&["protect", "redis", "tcp/6379"])?;
+    let before = server.revision()?;
+    let clients: Result<Vec<Child>, _> = (0..CLIENTS)
+        .map(|client| {
+            Command::new(CTL)
+                .args(["add", "redis", &format!("10.90.0.{client}")])
+                .env("ALLOWLIST_SOCKET", server.socket())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+        })
+        .collect();
+    for client in clients? {
+        let outcome: Outcome = client.wait_with_output()?.into();
+        ensure!(outcome.code == Some(0), "{outcome:?}");
+    }
+    ensure!(server.revision()? == before + CLIENTS as u64);
+    ensure!(server.service("redis")?["entries"] == CLIENTS);
+    let mut revisions: Vec<u64> =
+        Client::connect(&server.socket())?.get("/v1/revisions")?["revisions"]
+            .as_array()
+            .context("no revisions")?
+            .iter()
+            .filter_map(|revision| revision["revision"].as_u64())
+            .collect();
+    revisions.reverse();
+    ensure!(revisions.is_sorted_by(|one, next| one + 1 == *next), "{revisions:?}");
+    ensure!(revisions.len() >= CLIENTS && revisions.last() == Some(&(before + CLIENTS as u64)));
+    Ok(())
+}
+
+#[test]
+fn two_hundred_clients_at_once_are_served_one_after_another() -> Result<()> {
+    clients_at_once(&Server::with_options(&[])?)
 }

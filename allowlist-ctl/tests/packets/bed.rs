@@ -20,7 +20,7 @@ pub(crate) const SHORTEST: usize = 14;
 
 /// A policy in force, in the kernel and on the host.
 pub(crate) struct Bed {
-    kernel: Kernel,
+    pub(crate) kernel: Kernel,
     host: Host,
     places: Vec<(Interface, XdpMode)>,
     events: Events,

@@ -9,6 +9,7 @@ mod expiry;
 mod fuzz;
 mod host;
 mod policies;
+mod refusals;
 mod rows;
 mod scapy;
 #[path = "../../../allowlist-common/tests/packets/table/mod.rs"]

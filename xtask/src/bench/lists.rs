@@ -49,8 +49,13 @@ fn permute(number: u64, bits: u32) -> u64 {
 
 /// Writes a file of so many random prefixes, as many of each family.
 pub(super) fn write_random(path: &Path, count: u32) -> Result<()> {
+    write_others(path, 0, count)
+}
+
+/// The same without the first so many, which are other ones.
+pub(super) fn write_others(path: &Path, first: u32, count: u32) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    for index in 0..count / 2 {
+    for index in first / 2..first / 2 + count / 2 {
         let (address, length) = ipv4(&V4_LENGTHS, index);
         writeln!(file, "{address}/{length}")?;
         let (address, length) = ipv6(&V6_LENGTHS, index);

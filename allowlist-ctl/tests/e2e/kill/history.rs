@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-use xtask::lab::Client;
+use xtask::lab::{Client, until};
 
 use super::{
+    super::support::PATIENCE,
     clients::{Done, Story, beginning},
     get,
     model::{Change, Model},
@@ -50,6 +51,10 @@ impl History {
             open.extend(asked);
         }
         let mut last = self.0.last_key_value().map_or(0, |(number, _)| *number);
+        // What waits to be confirmed is taken back by the daemon; nobody else changes anything then.
+        until("the end of what was pending", PATIENCE, || {
+            get(socket, "/v1/status").ok()?["pending"].is_null().then_some(())
+        })?;
         let rows = rows_after(socket, last)?;
         let mut untold = 0;
         for (number, row) in &rows {
@@ -135,9 +140,7 @@ fn find(open: &mut Vec<Change>, row: &Value) -> Result<Option<Change>> {
                 subjects.is_some_and(|subjects| subjects.iter().any(|subject| subject == name))
             })
     };
-    let candidates = open.iter().filter(|change| is_it(change)).count();
-    // Of several whole policies the details would tell which; that two are on their way at once is rare.
-    ensure!(candidates > 0, "nobody has asked for {row}, only for {open:?}");
-    let index = open.iter().position(is_it).context("just counted")?;
+    let index = open.iter().position(is_it);
+    let index = index.with_context(|| format!("nobody has asked for {row}, only for {open:?}"))?;
     Ok(Some(open.remove(index)))
 }

@@ -96,7 +96,13 @@ impl Change {
     pub(super) fn made(&self, before: &Model) -> Result<Model> {
         let mut model = before.clone();
         match self {
-            Self::Add(list, added) => model.list(list)?.extend(added.clone()),
+            Self::Add(list, added) => {
+                let list = model.list(list)?;
+                for (entry, comment) in added {
+                    let kept = list.get(entry).cloned().flatten();
+                    list.insert(entry.clone(), comment.clone().or(kept));
+                }
+            }
             Self::Remove(list, removed) => {
                 let list = model.list(list)?;
                 for entry in removed {

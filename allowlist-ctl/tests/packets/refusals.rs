@@ -1,0 +1,242 @@
+//! The kernel refuses one update after another: a change is made as a whole then, or not at all.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use allowlist::{
+    kernel::{Refusals, SyncError},
+    policy::{
+        Author, Name, Policy,
+        change::{Change, Settings, apply},
+        entry::{NewEntry, parse_keys},
+    },
+};
+use jiff::Timestamp;
+use xtask::lab::udp_frame;
+
+use crate::bed::{Bed, in_lab};
+
+/// More entries than are changed in place.
+const MANY: u32 = 1100;
+/// Of a change with more updates than these, some in the middle are left alone: they are all alike.
+const ALL_UP_TO: u64 = 6;
+const STRIDE: u64 = 401;
+const PORTS: std::ops::Range<u16> = 7001..7006;
+
+/// Two services that share a group and their tries, one with the group and entries of its own, and an open one.
+fn policy() -> Policy {
+    [
+        group("office"),
+        add("office", &["10.0.0.0/24", "!10.0.0.7", "fd00::/64"]),
+        protect("s1", 7001, &["office"]),
+        protect("s2", 7002, &["office"]),
+        protect("s3", 7003, &["office"]),
+        add("s3", &["10.0.1.0/24", "!fd00::7"]),
+        protect("s4", 7004, &[]),
+        protect("s5", 7005, &[]),
+        add("s5", &["10.0.0.1"]),
+    ]
+    .iter()
+    .fold(Policy::default(), |policy, change| changed(&policy, change))
+}
+
+fn changed(policy: &Policy, change: &Change) -> Policy {
+    let author = Arc::new(Author { uid: 0, name: "root".into() });
+    apply(policy, change, &author, Timestamp::UNIX_EPOCH).unwrap().policy
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn group(group: &str) -> Change {
+    Change::SetGroup { name: name(group), follow: None }
+}
+
+fn protect(service: &str, port: u16, include: &[&str]) -> Change {
+    let includes = Some(include.iter().map(|group| name(group)).collect());
+    let ports = [format!("udp/{port}").parse().unwrap()].into();
+    Change::Protect {
+        name: name(service),
+        settings: Settings { ports, includes, ..Settings::default() },
+    }
+}
+
+fn entries(texts: &[impl AsRef<str>]) -> Vec<NewEntry> {
+    let keys = texts.iter().flat_map(|text| parse_keys(text.as_ref()).unwrap());
+    keys.map(|key| NewEntry { key, comment: None, expires_at: None }).collect()
+}
+
+fn add(list: &str, texts: &[&str]) -> Change {
+    Change::Add { name: name(list), entries: entries(texts) }
+}
+
+fn remove(list: &str, texts: &[&str]) -> Change {
+    let keys = entries(texts).into_iter().map(|entry| entry.key).collect();
+    Change::Remove { name: name(list), keys }
+}
+
+fn replace(list: &str) -> Change {
+    let texts: Vec<String> = (0..MANY)
+        .map(|number| format!("10.1.{}.{}", number >> 8, number & 255))
+        .chain(["10.0.0.7".into(), "fd00::7".into()])
+        .collect();
+    Change::Replace { name: name(list), entries: entries(&texts) }
+}
+
+/// What becomes of packets of some sources to each service.
+#[derive(PartialEq)]
+struct Judged(Vec<(u16, IpAddr, bool)>);
+
+impl fmt::Debug for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().filter(|(.., passes)| *passes)).finish()
+    }
+}
+
+fn judged(bed: &mut Bed) -> Judged {
+    let sources =
+        ["10.0.0.1", "10.0.0.7", "10.0.1.1", "10.1.0.9", "10.9.9.9", "fd00::1", "fd00::7"];
+    let mut judged = Vec::new();
+    for port in PORTS {
+        for source in sources {
+            let source: IpAddr = source.parse().unwrap();
+            let to = if source.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" };
+            let frame = udp_frame(source, to.parse().unwrap(), port, 0);
+            judged.push((port, source, bed.passes_in_kernel(&frame)));
+        }
+    }
+    Judged(judged)
+}
+
+/// Changes of every kind that asks the kernel for something: the name, and what comes of it.
+fn changes() -> Vec<(&'static str, Change)> {
+    vec![
+        ("in place, one trie", add("s5", &["10.0.0.0/16", "!10.0.0.0/24", "10.0.0.7"])),
+        (
+            "in place, a group of several services",
+            add(
+                "office",
+                &["10.0.0.0/16", "!10.0.0.0/25", "10.0.0.7/32", "!fd00::/127", "fd00::/48"],
+            ),
+        ),
+        ("in place, removals", remove("office", &["!10.0.0.7", "10.0.0.0/24"])),
+        ("a swap of one service's tries", replace("s5")),
+        ("a swap of several services' tries", replace("office")),
+        ("a first entry", add("s4", &["10.0.0.1", "fd00::7"])),
+        ("a last entry", remove("s5", &["10.0.0.1"])),
+        ("a first entry of a family", add("s5", &["fd00::/64"])),
+        ("another group", protect("s5", 7005, &["office"])),
+        ("trusted, which all have", add("trusted", &["10.9.9.9"])),
+        ("a service more", protect("s6", 7006, &["office"])),
+        ("a service less", Change::Unprotect { name: name("s3") }),
+    ]
+}
+
+/// Which updates of so many are refused in turn.
+fn some(updates: u64) -> impl Iterator<Item = u64> {
+    (0..updates).filter(move |number| {
+        *number < ALL_UP_TO || updates - number <= ALL_UP_TO || number % STRIDE == 0
+    })
+}
+
+/// Each change with what it makes of packets, and how many updates it takes.
+fn each(mut test: impl FnMut(&mut Bed, &str, [&Policy; 2], [&Judged; 2], u64) + Send) {
+    in_lab(|bed| {
+        let before = policy();
+        bed.enforce(&before, false);
+        let judged_before = judged(bed);
+        for (what, change) in changes() {
+            let after = changed(&before, &change);
+            bed.kernel.tidy();
+            let tried = bed.kernel.updates_tried();
+            bed.kernel.apply(&after).unwrap();
+            let updates = bed.kernel.updates_tried() - tried;
+            let judged_after = judged(bed);
+            if !what.contains("a service more") {
+                assert_ne!(judged_before, judged_after, "{what}");
+            }
+            restore(bed, &before, &judged_before, what);
+            test(bed, what, [&before, &after], [&judged_before, &judged_after], updates);
+        }
+    });
+}
+
+fn restore(bed: &mut Bed, policy: &Policy, expected: &Judged, what: &str) {
+    bed.kernel.apply(policy).unwrap();
+    bed.kernel.tidy();
+    assert_eq!(&judged(bed), expected, "back from {what}");
+}
+
+fn refuse(bed: &Bed, after: u64, count: u64, code: i32) {
+    bed.kernel.refuse(Refusals { after, count, code });
+}
+
+#[test]
+fn a_change_of_which_an_update_is_refused_is_not_made_at_all() {
+    each(|bed, what, [before, after], [judged_before, _], updates| {
+        for number in some(updates) {
+            refuse(bed, number, 1, libc::EPERM);
+            let error = bed.kernel.apply(after).unwrap_err();
+            assert!(matches!(error, SyncError::Refused(_)), "{what}, {number}: {error}");
+            assert_eq!(&judged(bed), judged_before, "{what}, update {number} of {updates}");
+            bed.kernel.apply(before).unwrap();
+            bed.kernel.tidy();
+        }
+    });
+}
+
+#[test]
+fn what_a_refusal_leaves_half_done_is_reported_and_mended() {
+    let mut half_done = 0;
+    each(|bed, what, [before, after], [judged_before, judged_after], updates| {
+        for number in some(updates) {
+            refuse(bed, number, u64::MAX, libc::EPERM);
+            let error = bed.kernel.apply(after).unwrap_err();
+            let is_half = matches!(error, SyncError::HalfDone(_));
+            half_done += u32::from(is_half);
+            if !is_half {
+                assert_eq!(&judged(bed), judged_before, "{what}, update {number} of {updates}");
+            }
+            assert_eq!(bed.kernel.mend(), !is_half, "{what}, update {number} of {updates}");
+            refuse(bed, 0, 0, 0);
+            assert!(bed.kernel.mend(), "{what}, update {number} of {updates}");
+            assert_eq!(&judged(bed), judged_before, "{what}, update {number} of {updates}, mended");
+            bed.kernel.apply(after).unwrap();
+            assert_eq!(&judged(bed), judged_after, "{what} after update {number} was refused");
+            restore(bed, before, judged_before, what);
+        }
+    });
+    assert!(half_done > 0);
+}
+
+#[test]
+fn a_refusal_that_passes_is_not_noticed() {
+    each(|bed, what, [before, after], [judged_before, judged_after], updates| {
+        for (number, code) in
+            some(updates).zip([libc::ENOMEM, libc::EBUSY, libc::EAGAIN].iter().cycle())
+        {
+            refuse(bed, number, 3, *code);
+            let tried = bed.kernel.updates_tried();
+            bed.kernel.apply(after).unwrap();
+            assert!(bed.kernel.updates_tried() - tried >= updates + 3, "{what}, {number}");
+            assert_eq!(&judged(bed), judged_after, "{what}, update {number} of {updates}");
+            restore(bed, before, judged_before, what);
+        }
+    });
+}
+
+#[test]
+fn patience_with_a_kernel_that_stays_short_of_memory_ends_and_nothing_has_changed() {
+    in_lab(|bed| {
+        let before = policy();
+        bed.enforce(&before, false);
+        let expected = judged(bed);
+        for change in [add("office", &["10.0.0.0/16", "10.0.0.7/32"]), replace("s5")] {
+            // The second update, as often as it is tried, and not those that take the others back.
+            refuse(bed, 1, 12, libc::ENOMEM);
+            let error = bed.kernel.apply(&changed(&before, &change)).unwrap_err();
+            assert!(matches!(error, SyncError::Refused(_)), "{error}");
+            assert_eq!(judged(bed), expected);
+        }
+    });
+}
