@@ -1,4 +1,4 @@
-"""What schemathesis is to do besides: leave something to confirm, and count what was answered."""
+"""What schemathesis is to do besides: leave something to confirm and to remove, and count what was answered."""
 
 import atexit
 import collections
@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import schemathesis
@@ -20,14 +21,18 @@ def name(case):
     return case.operation.definition.raw["operationId"]
 
 
-def post(path, body=None):
+def send(method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(os.environ["DAEMON"] + path, data=data, method="POST")
+    request = urllib.request.Request(os.environ["DAEMON"] + path, data=data, method=method)
     try:
         urllib.request.urlopen(request).close()
     except urllib.error.HTTPError:
-        # The other worker was first.
+        # It is there already, or cannot be.
         pass
+
+
+def post(path, body=None):
+    send("POST", path, body)
 
 
 @schemathesis.hook
@@ -35,6 +40,12 @@ def before_call(context, case, kwargs):
     if name(case) == "confirm" and case.method == "POST":
         entry = f"2001:db8::{next(NUMBERS):x}"
         post("/v1/lists/trusted/add?confirm=60", {"entries": [{"entry": entry}]})
+    # What is to be removed or switched is there first, where its name can be one at all.
+    named = urllib.parse.quote(str(case.path_parameters.get("name", "")), safe="")
+    if name(case) == "ungroup" and case.method == "DELETE":
+        send("PUT", f"/v1/groups/{named}", {})
+    if name(case) in ("unprotect", "mode") and case.method in ("DELETE", "PUT"):
+        send("PUT", f"/v1/services/{named}", {"ports": [f"dccp/{1000 + next(NUMBERS) % 60000}"]})
 
 
 @schemathesis.hook
