@@ -159,13 +159,14 @@ fn write_difference(
     let (before, after) = (rows(before), rows(after));
     let mut moved = 0;
     // A number may go from one list to another: what goes is written before what comes, names included.
-    for (number, (row, _)) in &before {
+    for (number, (row, entries)) in &before {
         let next = after.get(number).map(|(row, _)| row);
         if next != Some(row) {
             move_list(transaction, *number, revision)?;
         }
         if next.is_none_or(|next| next.name != row.name || next.kind != row.kind) {
-            moved += move_entries(transaction, *number, revision)?;
+            end_batch(transaction, *number, revision)?;
+            moved += entries.len();
         }
     }
     let none = Entries::default();
@@ -200,22 +201,28 @@ fn move_list(
     transaction.execute("DELETE FROM list WHERE number = ?1", [number]).map(drop)
 }
 
-fn move_entries(
-    transaction: &Transaction<'_>,
-    list: ListNumber,
-    until: u64,
-) -> rusqlite::Result<usize> {
-    transaction.execute(
-        "INSERT INTO past_entry SELECT *, ?2 FROM entry WHERE list = ?1",
-        params![list, until],
-    )?;
-    transaction.execute("DELETE FROM entry WHERE list = ?1", [list])
+/// Has all entries of a list belong to the past, where they are.
+fn end_batch(transaction: &Transaction<'_>, list: ListNumber, until: u64) -> rusqlite::Result<()> {
+    let end = "UPDATE batch SET until = ?2 WHERE list = ?1 AND until IS NULL";
+    transaction.prepare_cached(end)?.execute(params![list, until]).map(drop)
+}
+
+/// The batch of a list's entries, made where it is missing.
+fn current_batch(transaction: &Transaction<'_>, list: ListNumber) -> rusqlite::Result<i64> {
+    let find = "SELECT id FROM batch WHERE list = ?1 AND until IS NULL";
+    let found = transaction.prepare_cached(find)?.query_row([list], |row| row.get(0)).optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    transaction.prepare_cached("INSERT INTO batch (list) VALUES (?1)")?.execute([list])?;
+    Ok(transaction.last_insert_rowid())
 }
 
 /// Writes the entries of one list.
 struct EntryWriter<'a> {
     transaction: &'a Transaction<'a>,
     list: ListNumber,
+    batch: i64,
     revision: u64,
     insert: CachedStatement<'a>,
     keep: CachedStatement<'a>,
@@ -232,16 +239,18 @@ impl<'a> EntryWriter<'a> {
         Ok(Self {
             transaction,
             list,
+            batch: current_batch(transaction, list)?,
             revision,
             insert: transaction.prepare_cached(
                 "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             keep: transaction.prepare_cached(
-                "INSERT INTO past_entry SELECT *, ?5 FROM entry
-                 WHERE list = ?1 AND prefix = ?2 AND kind = ?3 AND origin = ?4",
+                "INSERT INTO past_entry
+                 SELECT ?6, prefix, kind, origin, id, comment, author, added_at, expires_at, since, ?5
+                 FROM entry WHERE batch = ?1 AND prefix = ?2 AND kind = ?3 AND origin = ?4",
             )?,
             delete: transaction.prepare_cached(
-                "DELETE FROM entry WHERE list = ?1 AND prefix = ?2 AND kind = ?3 AND origin = ?4",
+                "DELETE FROM entry WHERE batch = ?1 AND prefix = ?2 AND kind = ?3 AND origin = ?4",
             )?,
             authors: HashMap::new(),
         })
@@ -251,23 +260,26 @@ impl<'a> EntryWriter<'a> {
     fn write(&mut self, before: &Entries, after: &Entries) -> rusqlite::Result<usize> {
         let gone = before.difference(after).filter(|(_, was, _)| was.is_some()).count();
         if gone > before.len() / 2 {
-            // What stays goes with the rest, and comes again: that is the same history, and much quicker.
-            let moved = move_entries(self.transaction, self.list, self.revision)?;
+            // What stays goes with the rest, and comes again: that is the same history, and nothing has to move.
+            end_batch(self.transaction, self.list, self.revision)?;
+            self.batch = current_batch(self.transaction, self.list)?;
             after.iter().try_for_each(|(key, entry)| self.insert(key, entry))?;
-            return Ok(moved);
+            return Ok(before.len());
         }
         let mut moved = 0;
         for (key, was, is) in before.difference(after) {
             let place =
                 (encode::prefix(key.prefix), encode::kind(key.kind), encode::origin(key.origin));
             if was.is_some() {
-                self.keep.execute(params![self.list, place.0, place.1, place.2, self.revision])?;
+                let (batch, revision) = (self.batch, self.revision);
+                let values = params![batch, place.0, place.1, place.2, revision, self.list];
+                self.keep.execute(values)?;
                 moved += 1;
             }
             match is {
                 Some(entry) => self.insert(key, entry)?,
                 None => {
-                    self.delete.execute(params![self.list, place.0, place.1, place.2])?;
+                    self.delete.execute(params![self.batch, place.0, place.1, place.2])?;
                 }
             }
         }
@@ -277,7 +289,7 @@ impl<'a> EntryWriter<'a> {
     fn insert(&mut self, key: &EntryKey, entry: &Entry) -> rusqlite::Result<()> {
         let author = self.author(&entry.added_by)?;
         self.insert.execute(params![
-            self.list,
+            self.batch,
             encode::prefix(key.prefix),
             encode::kind(key.kind),
             encode::origin(key.origin),

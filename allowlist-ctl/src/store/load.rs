@@ -119,10 +119,12 @@ impl Store {
 
 /// Reads the entries of a list, all of which are current.
 const CURRENT: &str = "SELECT prefix, kind, origin, id, comment, author, added_at, expires_at
-        FROM entry WHERE list = ?1 AND since <= ?2 ORDER BY prefix, kind, origin";
+        FROM entry WHERE batch = (SELECT id FROM batch WHERE list = ?1 AND until IS NULL)
+        AND since <= ?2 ORDER BY prefix, kind, origin";
 /// Reads the entries of a list at an earlier revision.
-const PAST: &str = "SELECT prefix, kind, origin, id, comment, author, added_at, expires_at
-        FROM entry WHERE list = ?1 AND since <= ?2
+const PAST: &str = "SELECT prefix, kind, origin, entry.id, comment, author, added_at, expires_at
+        FROM batch JOIN entry ON entry.batch = batch.id
+        WHERE list = ?1 AND since <= ?2 AND (until IS NULL OR until > ?2)
         UNION ALL
         SELECT prefix, kind, origin, id, comment, author, added_at, expires_at
         FROM past_entry WHERE list = ?1 AND since <= ?2 AND until > ?2

@@ -93,11 +93,19 @@ fn prune(
     for query in [
         "DELETE FROM past_entry WHERE (until, list, prefix, kind, origin) IN
          (SELECT until, list, prefix, kind, origin FROM past_entry WHERE until <= ?1 LIMIT ?2)",
+        "DELETE FROM entry WHERE (batch, prefix, kind, origin) IN
+         (SELECT batch, prefix, kind, origin FROM batch JOIN entry ON entry.batch = batch.id
+          WHERE until <= ?1 LIMIT ?2)",
         "DELETE FROM past_list WHERE rowid IN
          (SELECT rowid FROM past_list WHERE until <= ?1 LIMIT ?2)",
     ] {
         removed += transaction.execute(query, params![floor, BATCH])?;
     }
+    transaction.execute(
+        "DELETE FROM batch WHERE until <= ?1
+         AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.batch = batch.id)",
+        [floor],
+    )?;
     transaction.commit()?;
     Ok(removed >= BATCH)
 }

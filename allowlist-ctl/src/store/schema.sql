@@ -11,7 +11,7 @@ CREATE TABLE author (
     UNIQUE (uid, name)
 ) STRICT;
 
--- The revisions that are kept. `what` is the command that made it, `moved` how many entries it moved to `past_entry`.
+-- The revisions that are kept. `what` is the command that made it, `moved` how many entries it moved to the past.
 -- Times are seconds since 1970.
 CREATE TABLE revision (
     number INTEGER PRIMARY KEY,
@@ -41,10 +41,19 @@ CREATE TABLE past_list (
 ) STRICT;
 CREATE INDEX past_list_until ON past_list (until);
 
+-- Entries of a list that are current, or were until a revision, that one excluded. Where most of a list changes, its
+-- batch ends as a whole, and it gets another one: nothing has to move.
+CREATE TABLE batch (
+    id    INTEGER PRIMARY KEY,
+    list  INTEGER NOT NULL,
+    until INTEGER
+) STRICT;
+CREATE INDEX batch_list ON batch (list);
+
 -- `prefix` is the family (4 or 6), the address and the length, so that its order is that of the policy.
 -- `kind` is 0 for allow and 1 for except, `origin` 0 for manual and 1 for a file.
 CREATE TABLE entry (
-    list       INTEGER NOT NULL,
+    batch      INTEGER NOT NULL,
     prefix     BLOB NOT NULL,
     kind       INTEGER NOT NULL,
     origin     INTEGER NOT NULL,
@@ -54,10 +63,10 @@ CREATE TABLE entry (
     added_at   INTEGER NOT NULL,
     expires_at INTEGER,
     since      INTEGER NOT NULL,
-    PRIMARY KEY (list, prefix, kind, origin)
+    PRIMARY KEY (batch, prefix, kind, origin)
 ) STRICT, WITHOUT ROWID;
 
--- In the order in which it is written and pruned: without an index beside it.
+-- Single entries as they were until a revision, in the order in which they are written and pruned.
 CREATE TABLE past_entry (
     list       INTEGER NOT NULL,
     prefix     BLOB NOT NULL,

@@ -130,7 +130,9 @@ fn every_revision_comes_back_as_it_was_until_it_is_no_longer_kept() {
     check(&store, 4);
     assert!(!store.prune_revisions(KeepRevisions { count: 0, days: 0, entries: 0 }).unwrap());
     check(&store, 1);
-    let past = "SELECT (SELECT count(*) FROM past_entry) + (SELECT count(*) FROM past_list)";
+    let past = "SELECT (SELECT count(*) FROM past_entry) + (SELECT count(*) FROM past_list)
+        + (SELECT count(*) FROM batch WHERE until IS NOT NULL)
+        + (SELECT count(*) FROM entry JOIN batch ON batch.id = entry.batch WHERE until IS NOT NULL)";
     let left: u64 = store.connection.query_row(past, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0, "nothing is left of what is not kept");
 }

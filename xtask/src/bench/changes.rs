@@ -96,7 +96,8 @@ fn by_command(cases: &[Case], report: &mut Report) -> Result<()> {
     }
     for (case, samples) in cases.iter().zip(returned) {
         let what = format!("add, start to return: {}", case.name);
-        report.add(what, Unit::Milliseconds, samples, None);
+        let target = if case.place == Place::Memory { 3.0 } else { 20.0 };
+        report.add(what, Unit::Milliseconds, samples, Some(target));
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ pub(super) fn measure(binaries: &Path, data: Option<&Path>, report: &mut Report)
     println!("whole lists: {RUNS} runs each");
     let mut cases = vec![
         Case::random(binaries, 100_000, Some(1000.0))?,
-        Case::random(binaries, 1_000_000, None)?,
+        Case::random(binaries, 1_000_000, Some(6000.0))?,
     ];
     match data {
         Some(data) => cases.insert(0, Case::eu(binaries, data)?),
