@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use xtask::lab::{Host, Process};
 
-use super::support::{Outcome, PATIENCE, Server};
+use super::support::{CTL, Outcome, PATIENCE, Server};
 
 /// The port of sshd.
 const SSH: u16 = 22;
@@ -80,23 +80,6 @@ impl Sshd {
     }
 }
 
-/// A change as somebody without our command line makes it, who tells of the session by hand.
-fn change(server: &Server, session: bool, options: &str, environment: &str) -> String {
-    let socket = server.socket().display().to_string();
-    let told = if session {
-        // Addresses of IPv6 are in brackets where a port follows.
-        "&session=$(echo $SSH_CONNECTION | sed -E 's/([0-9a-f]*:[0-9a-f:]+) /[\\1] /g; \
-         s/^([^ ]+) ([0-9]+) ([^ ]+) ([0-9]+)$/\\1:\\2%7C\\3:\\4/')"
-    } else {
-        ""
-    };
-    let entry = "{\\\"entries\\\":[{\\\"entry\\\":\\\"192.0.2.1\\\"}]}";
-    format!(
-        "{environment} curl --silent --globoff --unix-socket {socket} --data \"{entry}\" \
-         \"http://allowlist/v1/lists/ssh/add?yes=true{options}{told}\""
-    )
-}
-
 #[test]
 fn the_callers_own_ssh_session_is_named_first() -> Result<()> {
     let server = Server::new()?;
@@ -107,24 +90,29 @@ fn the_callers_own_ssh_session_is_named_first() -> Result<()> {
         // Connections of another host, which come first by their addresses.
         let others = (0..2).map(|_| server.alice().namespace.connect(to, PATIENCE));
         let others = others.collect::<Result<Vec<_>>>()?;
-        let run = |session, options, environment| -> Result<Value> {
-            let command = change(&server, session, options, environment);
-            let outcome = sshd.run(server.bob(), address, &command)?;
-            ensure!(outcome.code == Some(0), "{command}: {outcome:?}");
-            serde_json::from_str(&outcome.stdout).with_context(|| format!("{outcome:?}"))
-        };
         let before = (server.policy()?, server.revision()?);
+        // The exit code, and what is told on the one or the other of stdout and stderr.
+        let run = |environment: &str, options: &str| -> Result<(i32, Value)> {
+            let socket = server.socket().display().to_string();
+            let command = format!("{CTL} --socket {socket} --json add ssh 192.0.2.1 {options}");
+            // The shell stays, as that of somebody who types does.
+            let command = format!("{environment} {command}; exit $?");
+            let outcome = sshd.run(server.bob(), address, &command)?;
+            let told = format!("{}{}", outcome.stdout, outcome.stderr);
+            let told = serde_json::from_str(&told).with_context(|| format!("{outcome:?}"))?;
+            Ok((outcome.code.context("no exit code")?, told))
+        };
 
-        let told = run(true, "&dry_run=true", "")?;
-        ensure!(told["cuts"].as_array().is_some_and(|cuts| cuts.len() == 3), "{told}");
+        let (code, told) = run("", "--dry-run")?;
+        ensure!(code == 0 && told["cuts"].as_array().is_some_and(|cuts| cuts.len() == 3), "{told}");
         ensure!(told["cuts"][0]["own_session"] == true, "{told}");
         for environment in ["", "sudo", "env -i"] {
-            let answer = run(true, "", environment)?;
+            let (code, answer) = run(environment, "--yes")?;
             let problem = &answer["error"];
-            ensure!(problem["code"] == "guarded", "{answer}");
+            ensure!(code == 5 && problem["code"] == "guarded", "{environment}: {answer}");
             let message = "this would cut 3 established connections, your own SSH session among \
                            them; nothing was changed";
-            ensure!(problem["message"] == message, "{problem}");
+            ensure!(problem["message"] == message, "{environment}: {problem}");
             let [own, rest @ ..] = problem["cuts"].as_array().context("no cuts")?.as_slice() else {
                 anyhow::bail!("no cuts: {problem}");
             };
@@ -134,13 +122,15 @@ fn the_callers_own_ssh_session_is_named_first() -> Result<()> {
             ensure!(own["local"] == json!(to), "{problem}");
             ensure!(rest.iter().all(|cut| cut["own_session"].is_null()), "{problem}");
         }
-        // Who does not say so is told all the same, but not whose it is.
-        let answer = run(false, "", "")?;
-        let message = answer["error"]["message"].to_string();
-        ensure!(message.contains("would cut 3 established connections; nothing"), "{answer}");
+        // Who comes from elsewhere is told of the others, and of none as their own.
+        server.fails(
+            &["add", "ssh", "192.0.2.1"],
+            5,
+            "would cut 2 established connections; nothing",
+        )?;
         drop(others);
 
-        let answer = run(true, "", "")?;
+        let (_, answer) = run("", "")?;
         let message = answer["error"]["message"].to_string();
         ensure!(message.contains("this would cut your own SSH session; nothing"), "{answer}");
         ensure!((server.policy()?, server.revision()?) == before);
