@@ -61,6 +61,27 @@ fn rows_are_found_by_name_time_and_number() -> Result<()> {
 }
 
 /// Alters the database while no daemon runs.
+#[test]
+fn the_command_line_shows_the_trail() -> Result<()> {
+    let server = Server::with_options(&[])?;
+    server.done(&["protect", "redis", "tcp/6379"])?;
+    server.done(&["add", "redis", "10.0.0.1", "--comment", "a visitor"])?;
+    server.fails(&["remove", "redis", "10.0.0.1"], 5, "accessible to everyone")?;
+    server.done(&["group", "office"])?;
+    let told = server.done(&["audit"])?;
+    for said in ["+ service redis: tcp/6379", "+ redis 10.0.0.1/32 # a", "refused", "office"] {
+        ensure!(told.contains(said), "{said}: {told}");
+    }
+    let told = server.done(&["audit", "--name", "redis", "--since", "1h", "--limit", "1"])?;
+    ensure!(told.contains("refused") && !told.contains("office"), "{told}");
+    let trail = server.json(&["audit", "--name", "redis"])?;
+    let rows: Vec<_> = trail["rows"].as_array().context("no rows")?.iter().collect();
+    ensure!(rows.len() == 3 && rows[2]["result"] == "refused", "{trail}");
+    let told = server.done(&["audit", "--verify"])?;
+    ensure!(told == "The audit trail is whole: 4 rows, 1 to 4\n", "{told}");
+    Ok(())
+}
+
 fn alter(database: &Path, statement: &str) -> Result<()> {
     let connection = Connection::open(database)?;
     let altered = connection.execute(statement, [])?;
@@ -106,6 +127,7 @@ fn rows_survive_a_kill_and_what_is_altered_is_named() -> Result<()> {
     ] {
         alter(&state.join("allowlist.db"), statement)?;
         server.start()?;
+        server.fails(&["audit", "--verify"], 1, "is not as it was written")?;
         let verified = server.get("/v1/audit/verify")?;
         ensure!(verified["broken"] == json!({"id": id, "what": what}), "{statement}: {verified}");
         // What comes afterwards does not mend it.
