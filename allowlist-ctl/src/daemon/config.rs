@@ -11,8 +11,9 @@ use serde::Deserialize;
 use super::{
     access::AccessConfig,
     args::{Args, DEFAULT_CONFIG},
+    keep::{Keep, StoreConfig},
 };
-use crate::{api::DEFAULT_SOCKET, kernel::XdpMode, store::KeepRevisions};
+use crate::{api::DEFAULT_SOCKET, kernel::XdpMode};
 
 const STATE_DIR: &str = "/var/lib/allowlist";
 const BPFFS: &str = "/sys/fs/bpf";
@@ -70,51 +71,6 @@ struct SocketConfig {
 #[serde(default, deny_unknown_fields)]
 struct LogConfig {
     format: LogFormat,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct StoreConfig {
-    keep_revisions: KeepRevisionsConfig,
-    keep_audit: KeepAudit,
-}
-
-/// How many revisions are kept: those that hold by each of the limits.
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct KeepRevisionsConfig {
-    count: u64,
-    days: u32,
-    entries: u64,
-}
-
-impl Default for KeepRevisionsConfig {
-    fn default() -> Self {
-        Self { count: 200, days: 90, entries: 5_000_000 }
-    }
-}
-
-/// How many rows of the audit trail are kept: those that hold by both limits.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct KeepAudit {
-    /// How many.
-    pub(super) count: u64,
-    /// For how many days.
-    pub(super) days: u32,
-}
-
-impl Default for KeepAudit {
-    fn default() -> Self {
-        Self { count: 100_000, days: 365 }
-    }
-}
-
-/// How much of the past is kept.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Keep {
-    pub(super) revisions: KeepRevisions,
-    pub(super) audit: KeepAudit,
 }
 
 /// How log lines are written.
@@ -199,7 +155,6 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
     let either = |flag: &Option<PathBuf>, file: Option<PathBuf>, default: &str| {
         flag.clone().or(file).unwrap_or_else(|| default.into())
     };
-    let KeepRevisionsConfig { count, days, entries } = file.store.keep_revisions;
     Ok(Settings {
         interfaces,
         xdp_mode: args.xdp_mode.unwrap_or_default(),
@@ -212,10 +167,7 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
         },
         log_format: file.log.format,
         access: file.access,
-        keep: Keep {
-            revisions: KeepRevisions { count, days, entries },
-            audit: file.store.keep_audit,
-        },
+        keep: file.store.keep(),
     })
 }
 

@@ -16,6 +16,7 @@ mod entries;
 mod explain;
 mod follow;
 mod interfaces;
+mod keep;
 mod listing;
 mod logging;
 mod operations;

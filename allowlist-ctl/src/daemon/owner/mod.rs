@@ -31,7 +31,7 @@ pub(super) use self::{
     desk::Desk, followed::told, history::revert_at_start, report::pending, trail::Deed,
 };
 use self::{followed::Untaken, refusals::Refusals};
-use super::{config::Keep, follow::Follower, interfaces::Wanted, shared::Shared};
+use super::{follow::Follower, interfaces::Wanted, keep::Keep, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
