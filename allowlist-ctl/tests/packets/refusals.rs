@@ -231,9 +231,11 @@ fn patience_with_a_kernel_that_stays_short_of_memory_ends_and_nothing_has_change
         let before = policy();
         bed.enforce(&before, false);
         let expected = judged(bed);
-        for change in [add("office", &["10.0.0.0/16", "10.0.0.7/32"]), replace("s5")] {
-            // The second update, as often as it is tried, and not those that take the others back.
-            refuse(bed, 1, 12, libc::ENOMEM);
+        // In place: the second update, as often as it is tried, and not those that take the first one back. A swap has
+        // none of those, and both families' threads are refused for good.
+        let in_place = add("office", &["10.0.0.0/16", "10.0.0.7/32"]);
+        for (change, count) in [(in_place, 12), (replace("s5"), u64::MAX)] {
+            refuse(bed, 1, count, libc::ENOMEM);
             let error = bed.kernel.apply(&changed(&before, &change)).unwrap_err();
             assert!(matches!(error, SyncError::Refused(_)), "{error}");
             assert_eq!(judged(bed), expected);
