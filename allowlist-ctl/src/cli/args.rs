@@ -241,7 +241,7 @@ Examples:
         since: Option<String>,
         /// Show at most N rows, the latest
         #[arg(long, value_name = "N", default_value_t = 50)]
-        #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         /// Say whether the trail is as it was written
         #[arg(long, conflicts_with_all = ["name", "since", "limit"])]

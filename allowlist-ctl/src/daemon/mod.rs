@@ -40,7 +40,7 @@ use self::{
     access::Access,
     config::Settings,
     interfaces::Wanted,
-    owner::{Owner, revert_at_start},
+    owner::{Owner, Reverted, revert_at_start},
     shared::Shared,
 };
 use crate::{
@@ -86,19 +86,20 @@ fn start(args: &Args) -> anyhow::Result<()> {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let (mut store, policy) = Store::open(&settings.state_dir)?;
-    let (policy, taken_back) = revert_at_start(&mut store, policy)?;
+    let Reverted { policy, enforced, interface, restored } = revert_at_start(&mut store, policy)?;
     let remembered = store.interfaces()?;
     let pins = Pins::at(&settings.bpffs);
     pins.prepare()?;
     let _pin_lock = lock_pins(&pins)?;
     let socket = socket::bind(&settings.socket)?;
-    let mut kernel = Kernel::load(pins, &policy)?;
+    let mut kernel = Kernel::load(pins, &enforced)?;
+    kernel.forget_hits(&restored);
     let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let keep = settings.keep;
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), keep)?;
-    let (desk, mut stopped) = owner.start(taken_back.as_deref())?;
+    let (desk, mut stopped) = owner.start(interface.as_deref())?;
     let (listener, socket_file) = socket.open()?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;

@@ -93,7 +93,7 @@ pub(super) struct AuditQuery {
 
 /// So many rows of the audit trail are told unless somebody says otherwise, and at most.
 const AUDIT_ROWS: usize = 1000;
-const MAX_AUDIT_ROWS: usize = 100_000;
+const MAX_AUDIT_ROWS: usize = 10_000;
 
 pub(super) async fn audit(State(office): State<Office>, request: Request) -> Answered<AuditTrail> {
     office.viewer(&request)?;

@@ -38,6 +38,7 @@ pub struct Attached {
     /// Whether the program runs in generic mode, and if so why.
     pub generic: Option<String>,
     /// Keeps the link; the pin keeps it over the daemon's end.
+    #[expect(dead_code, reason = "the program is on the interface for as long as this is held")]
     link: FdLink,
 }
 
@@ -84,16 +85,15 @@ pub(super) fn attach(
 }
 
 impl Attached {
-    /// Takes the program off the interface.
+    /// Removes the pin, so that the program is taken off when this is dropped.
     ///
     /// # Errors
-    /// What the file system answered when the pin was to be removed.
-    pub(super) fn detach(self, pins: &Pins) -> io::Result<()> {
-        let Self { link, ifindex, .. } = self;
-        fs::remove_file(pins.link(ifindex))?;
-        // The last reference: closing it takes the program off.
-        drop(link);
-        Ok(())
+    /// What the file system answered; without a pin there is nothing to be removed.
+    pub(super) fn unpin(&self, pins: &Pins) -> io::Result<()> {
+        match fs::remove_file(pins.link(self.ifindex)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Whether the link still holds the interface: not when it is gone, or the link was cut from outside.

@@ -45,7 +45,7 @@ pub use self::{
 use allowlist_common::abi::maps;
 
 use self::{hits::HitMaps, load::Loaded, retry::Updates, sync::Enforced};
-use crate::policy::{Policy, table::Placement};
+use crate::policy::{Name, Policy, entry::BootClock, table::Placement};
 
 /// The loaded program, its maps, and the interfaces it is on.
 pub struct Kernel {
@@ -133,10 +133,11 @@ impl Kernel {
     /// # Errors
     /// [`SyncError`]; the policy before stays in force.
     pub fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
-        let numbers = |policy: &Policy| -> BTreeSet<u16> {
-            policy.services.values().map(|service| service.number).collect()
+        let numbered = |policy: &Policy| -> BTreeSet<(u16, Name)> {
+            policy.services.iter().map(|(name, service)| (service.number, name.clone())).collect()
         };
-        for number in numbers(next).difference(&numbers(self.enforced.policy())) {
+        // What another service had by its number is not its own.
+        for (number, _) in numbered(next).difference(&numbered(self.enforced.policy())) {
             self.counters.reset(*number)?;
         }
         let pages = self.hits.pages();
@@ -149,9 +150,9 @@ impl Kernel {
         self.enforced.apply(next)
     }
 
-    /// Rebuilds what a refused change left half done; `true` where the policy in force is whole.
+    /// Rebuilds what a refused change left half done, and the ends of entries where the wall clock was set; `true` where the policy in force is whole.
     pub fn mend(&mut self) -> bool {
-        self.enforced.mend()
+        self.mend_at(&boot_clock())
     }
 
     /// Has updates of maps refused, as a kernel does that is short of something; it is not asked then. For tests.
@@ -163,6 +164,11 @@ impl Kernel {
     #[must_use]
     pub fn updates_tried(&self) -> u64 {
         self.updates.tried()
+    }
+
+    /// The same, where the clocks relate like this.
+    pub fn mend_at(&mut self, clock: &BootClock) -> bool {
+        self.enforced.mend(clock)
     }
 
     /// Forgets when entries last decided: their ids were others' meanwhile.
@@ -186,6 +192,9 @@ impl Kernel {
         strict: bool,
     ) -> Result<&Attached, AttachError> {
         let mut known = self.enforced.interfaces().clone();
+        // It has another name now.
+        known.retain(|_, placement| placement.ifindex != interface.ifindex);
+        self.attached.retain(|_, attached| attached.ifindex != interface.ifindex);
         let placement = Placement { ifindex: interface.ifindex, strict };
         known.insert(interface.name.clone(), placement);
         self.enforced.set_interfaces(known)?;
@@ -201,8 +210,10 @@ impl Kernel {
     /// # Errors
     /// What the file system answered when the pin was to be removed.
     pub fn detach(&mut self, interface: &str) -> io::Result<bool> {
-        let Some(attached) = self.attached.remove(interface) else { return Ok(false) };
-        attached.detach(&self.pins)?;
+        let Some(attached) = self.attached.get(interface) else { return self.release(interface) };
+        attached.unpin(&self.pins)?;
+        // The last reference: closing it takes the program off.
+        self.attached.remove(interface);
         Ok(true)
     }
 

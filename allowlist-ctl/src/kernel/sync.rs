@@ -11,6 +11,7 @@ use std::{
 
 use allowlist_common::abi::{PolicyTable, maps};
 use aya::maps::{ArrayOfMaps, MapData, MapError};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     clock::boot_clock,
@@ -31,6 +32,8 @@ use crate::policy::{
     table::{self, Placement, Selection, Surroundings, TrieSlots},
 };
 
+/// By so much the wall clock must have been set for ends to be written anew.
+const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// Up to so many entries are changed in place.
 const IN_PLACE: usize = 1024;
 
@@ -49,6 +52,8 @@ pub(super) struct Enforced {
     tries: BTreeMap<Lists, Held>,
     selections: BTreeMap<Selection, Tries>,
     live: LiveTable,
+    /// When the boot clock was 0, by the wall clock as it was when the ends in the tries were written.
+    booted_at: Timestamp,
     updates: Updates,
 }
 
@@ -77,6 +82,7 @@ impl Enforced {
             selections: BTreeMap::new(),
             live,
             updates,
+            booted_at: boot_clock().booted_at,
         })
     }
 
@@ -91,6 +97,7 @@ impl Enforced {
     /// [`SyncError`]; the policy before stays in force.
     pub(super) fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
         let clock = boot_clock();
+        self.note_clock(&clock);
         self.build_selections(next, &self.interfaces.clone())?;
         let needed = needed(next);
         let table = table::compile(next, &self.surroundings(next))?;
@@ -204,7 +211,7 @@ impl Enforced {
     ) -> Result<bool, SyncError> {
         let Some(edits) = self.edits_in_place(needed, clock) else { return Ok(false) };
         if let Err(error) = self.make_edits(&edits) {
-            let whole = self.mend();
+            let whole = self.mend(clock);
             return Err(if whole { SyncError::Refused(error) } else { SyncError::HalfDone(error) });
         }
         for (lists, sources) in needed {
@@ -258,13 +265,27 @@ impl Enforced {
         Ok(())
     }
 
-    /// Rebuilds tries in which a change broke off and could not be undone; `true` where all is well then.
-    pub(super) fn mend(&mut self) -> bool {
+    /// Takes the ends in the tries for wrong where somebody has set the wall clock since they were written: they are
+    /// on the boot clock, which nobody sets.
+    fn note_clock(&mut self, clock: &BootClock) {
+        let moved = self.booted_at.duration_since(clock.booted_at).abs();
+        if moved < CLOCK_STEP {
+            return;
+        }
+        self.booted_at = clock.booted_at;
+        for held in self.tries.values_mut().filter(|held| held.sources.have_ends()) {
+            held.is_damaged = true;
+        }
+    }
+
+    /// Rebuilds tries whose ends are wrong, or in which a change broke off and could not be undone; `true` where all is well then.
+    pub(super) fn mend(&mut self, clock: &BootClock) -> bool {
+        self.note_clock(clock);
         if !self.tries.values().any(|held| held.is_damaged) {
             return true;
         }
         let policy = self.policy.clone();
-        self.build_and_swap(&policy, needed(&policy), &boot_clock()).is_ok()
+        self.build_and_swap(&policy, needed(&policy), clock).is_ok()
     }
 
     /// Builds the tries of every changed list beside those in force, and swaps the root.

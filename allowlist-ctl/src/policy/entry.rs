@@ -169,6 +169,12 @@ impl Entries {
         self.entries.is_empty()
     }
 
+    /// Whether any entry ends.
+    #[must_use]
+    pub fn have_ends(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
     /// How many entries no longer decide.
     #[must_use]
     pub fn count_expired(&self, now: Timestamp) -> usize {

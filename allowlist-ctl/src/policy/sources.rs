@@ -43,6 +43,12 @@ impl Sources {
         entries.peek().is_some() && entries.all(|(key, _)| key.kind == Kind::Except)
     }
 
+    /// Whether any entry ends.
+    #[must_use]
+    pub fn have_ends(&self) -> bool {
+        self.0.values().any(Entries::have_ends)
+    }
+
     /// What the trie says for a prefix; `None` where no list has an entry of it.
     #[must_use]
     pub fn node(&self, prefix: Prefix, clock: &BootClock) -> Option<Node> {

@@ -114,19 +114,25 @@ fn prune(
 fn floor(connection: &Connection, keep: KeepRevisions) -> rusqlite::Result<u64> {
     let age = SignedDuration::from_hours(24 * i64::from(keep.days));
     let since = Timestamp::now().saturating_sub(age).map_or(0, Timestamp::as_second);
-    let mut rows = connection
-        .prepare_cached("SELECT number, time, moved FROM revision ORDER BY number DESC")?;
+    // The oldest that is young enough: one with a wrong time, made before the clock was set, takes no others with it.
+    let young: u64 = connection.query_row(
+        "SELECT coalesce(min(number), (SELECT max(number) FROM revision))
+         FROM revision WHERE time >= ?1",
+        [since],
+        |row| row.get(0),
+    )?;
+    let mut rows =
+        connection.prepare_cached("SELECT number, moved FROM revision ORDER BY number DESC")?;
     let mut rows = rows.query([])?;
-    let (mut floor, mut count, mut entries) = (0, 0, 0);
+    let (mut floor, mut count, mut entries) = (young, 0, 0);
     while let Some(row) = rows.next()? {
-        let (number, time, moved): (u64, i64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (number, moved): (u64, u64) = (row.get(0)?, row.get(1)?);
         count += 1;
-        let kept = count <= keep.count && entries <= keep.entries && time >= since;
-        if count > 1 && !kept {
-            return Ok(floor);
+        if count > 1 && (count > keep.count || entries > keep.entries) {
+            break;
         }
         floor = number;
         entries += moved;
     }
-    Ok(floor)
+    Ok(floor.max(young))
 }

@@ -138,6 +138,30 @@ fn every_revision_comes_back_as_it_was_until_it_is_no_longer_kept() {
 }
 
 #[test]
+fn a_revision_of_a_wrong_time_takes_no_others_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, mut policy) = Store::open(directory.path()).unwrap();
+    // Made at a start before the clock was set, between two of today.
+    for (change, seconds) in
+        changes().iter().zip([Timestamp::now().as_second(), 60, Timestamp::now().as_second()])
+    {
+        let next = changed(&policy, change);
+        let draft = store.draft().unwrap();
+        draft.policy(&policy, &next, &stamp(seconds)).unwrap();
+        draft.commit().unwrap();
+        policy = next;
+    }
+    let keep = KeepRevisions { count: 99, days: 9, entries: 99 };
+    assert!(!store.prune_revisions(keep).unwrap());
+    let kept: Vec<u64> = store.revisions().unwrap().iter().map(|one| one.number).collect();
+    assert_eq!(kept, [3, 2, 1, 0]);
+    store.connection.execute("UPDATE revision SET time = 60 WHERE number < 3", []).unwrap();
+    store.prune_revisions(keep).unwrap();
+    let kept: Vec<u64> = store.revisions().unwrap().iter().map(|one| one.number).collect();
+    assert_eq!(kept, [3], "what is too old goes");
+}
+
+#[test]
 fn a_pending_change_keeps_what_it_goes_back_to_and_survives() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, mut policy) = Store::open(directory.path()).unwrap();

@@ -12,6 +12,7 @@ mod crash;
 mod exit_codes;
 mod expiry;
 mod followed;
+mod full_disk;
 mod guard_edges;
 mod guards;
 mod history;

@@ -5,7 +5,7 @@ use allowlist::{
         Action, Drop, Events, Interface, Kernel, Pins, Program, Variant, XdpMode, boot_clock,
         interfaces,
     },
-    policy::Policy,
+    policy::{Policy, entry::BootClock},
 };
 use allowlist_common::abi::Judged;
 use xtask::lab::{Bpffs, Namespace, Scratch};
@@ -94,6 +94,11 @@ impl Bed {
         self.counters = Counted::all(&services);
         // The program that reports is to run as well, not only the one that judges.
         self.events.refill().unwrap();
+    }
+
+    /// Has the kernel heed how the clocks relate.
+    pub(crate) fn mend_at(&mut self, clock: &BootClock) -> bool {
+        self.kernel.mend_at(clock)
     }
 
     /// What the host makes of a frame.

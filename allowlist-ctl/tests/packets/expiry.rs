@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use allowlist::policy::{EntryKey, Kind, Prefix};
+use allowlist::{
+    kernel::boot_clock,
+    policy::{EntryKey, Kind, Prefix, entry::BootClock},
+};
 use allowlist_common::abi::Judged;
 use ipnet::IpNet;
 use jiff::{Timestamp, ToSpan as _};
@@ -93,6 +96,25 @@ fn ends_decide_which_entry_does() {
             let expected = Counted::Service(1, judged);
             assert_eq!(bed.on_host(&frame), expected, "{name}");
             assert_eq!(bed.in_kernel(&frame).1, Tally::from([(expected, 1)]), "{name}");
+        }
+    });
+}
+
+#[test]
+fn ends_follow_the_wall_clock_when_somebody_sets_it() {
+    let (soon, frame) = (Timestamp::now() + 1.hour(), V4::to(22).frame());
+    let key = EntryKey::manual("192.0.2.66/32".parse().unwrap(), Kind::Allow);
+    let lasting = EntryKey::manual("192.0.2.77/32".parse().unwrap(), Kind::Allow);
+    in_lab(|bed| {
+        let lines = vec![(key, Some(soon)), (lasting, None)];
+        bed.enforce(&policy([(service(&["tcp/22".into()]), lines)]), false);
+        for (hours, judged) in [(0, Judged::Admitted), (2, Judged::Denied), (0, Judged::Admitted)] {
+            let true_clock = boot_clock();
+            // The boot clock goes on as ever; the wall clock says that it began earlier or later.
+            let booted_at = true_clock.booted_at + hours.hours();
+            assert!(bed.mend_at(&BootClock { booted_at, ..true_clock }));
+            let expected = Counted::Service(1, judged);
+            assert_eq!(bed.in_kernel(&frame).1, Tally::from([(expected, 1)]), "{hours} hours on");
         }
     });
 }

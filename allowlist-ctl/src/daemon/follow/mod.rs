@@ -100,8 +100,22 @@ impl Default for Options {
     }
 }
 
-/// The paths that are to be followed, until the thread has taken them.
-type Wanted = Mutex<Option<BTreeSet<PathBuf>>>;
+/// What is wanted of the thread, until it has taken it.
+type Wanted = Mutex<Orders>;
+
+#[derive(Default)]
+struct Orders {
+    /// The paths that are to be followed; `None` for those that are.
+    paths: Option<BTreeSet<PathBuf>>,
+    /// Paths to be told of again as if they were new.
+    again: BTreeSet<PathBuf>,
+}
+
+impl Orders {
+    fn are_none(&self) -> bool {
+        self.paths.is_none() && self.again.is_empty()
+    }
+}
 
 /// Follows files on a thread of its own, which ends when this is dropped.
 pub(super) struct Follower {
@@ -157,11 +171,21 @@ impl Follower {
     /// Follows these files and no others. One that was not followed before is told of at once, unless it is being
     /// written just then.
     pub(super) fn set(&self, paths: BTreeSet<PathBuf>) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = wanted.replace(paths);
-        drop(wanted);
-        // Who has left paths untaken has woken the thread already.
-        if before.is_none() {
+        self.order(|orders| orders.paths = Some(paths));
+    }
+
+    /// Tells of a followed file again, when it is whole.
+    pub(super) fn tell_again(&self, path: PathBuf) {
+        self.order(|orders| orders.again.extend([path]));
+    }
+
+    fn order(&self, order: impl FnOnce(&mut Orders)) {
+        let mut orders = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = orders.are_none();
+        order(&mut orders);
+        drop(orders);
+        // Who has left orders untaken has woken the thread already.
+        if is_first {
             // An error says that there is no thread any more: `sink` has panicked.
             let _ = (&self.wake).write(&[0]);
         }
@@ -235,10 +259,20 @@ impl<S: FnMut(News)> Thread<S> {
     /// Takes the paths that are to be followed from now on, and says whether there were any.
     fn take_wanted(&mut self) -> Result<bool, Gone> {
         let wanted = self.wanted.upgrade().ok_or(Gone)?;
-        let taken = wanted.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut paths) = taken else { return Ok(false) };
-        self.followed.retain(|path, _| paths.remove(path));
+        let mut orders = wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if orders.are_none() {
+            return Ok(false);
+        }
+        let Orders { paths, again } = std::mem::take(&mut *orders);
+        drop(orders);
         let now = Instant::now();
+        for path in again {
+            if let Some(followed) = self.followed.get_mut(&path) {
+                *followed = Followed::new(path, now);
+            }
+        }
+        let Some(mut paths) = paths else { return Ok(true) };
+        self.followed.retain(|path, _| paths.remove(path));
         self.followed.extend(paths.into_iter().map(|path| {
             let followed = Followed::new(path.clone(), now);
             (path, followed)

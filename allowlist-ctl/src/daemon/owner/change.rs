@@ -15,6 +15,15 @@ use crate::{
     store::{Deadline, Draft, PendingChange, Stamp, StoreError},
 };
 
+/// What becomes of the kernel where a policy is in force and cannot be written.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum OnFailure {
+    /// It goes back to what is on disk.
+    Undo,
+    /// It stays: what is on disk must not be in force any more.
+    Keep,
+}
+
 impl Owner {
     pub(super) fn change(
         &mut self,
@@ -114,6 +123,17 @@ impl Owner {
         deed: &Deed,
         also: impl FnOnce(&Draft<'_>) -> Result<(), StoreError>,
     ) -> Result<(), Problem> {
+        self.commit_or(outcome, deed, OnFailure::Undo, also)
+    }
+
+    /// The same, with what becomes of the kernel where the store fails.
+    pub(super) fn commit_or(
+        &mut self,
+        outcome: &Outcome,
+        deed: &Deed,
+        on_failure: OnFailure,
+        also: impl FnOnce(&Draft<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), Problem> {
         let (before, next) = (&self.policy, &outcome.policy);
         let record = deed.changed(before, next, outcome.tally);
         let stamp =
@@ -128,7 +148,9 @@ impl Owner {
             return Err(explain_sync(&error));
         }
         if let Err(failed) = draft.commit() {
-            if let Err(error) = self.kernel.apply(before) {
+            if on_failure == OnFailure::Undo
+                && let Err(error) = self.kernel.apply(before)
+            {
                 error!("the kernel enforces a change that is not on disk: {error}");
                 self.is_unsettled = true;
             }

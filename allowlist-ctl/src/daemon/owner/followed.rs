@@ -3,6 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,7 +17,7 @@ use crate::{
     daemon::{
         entries,
         explain::{explain_refusal, explain_store, in_words},
-        follow::{self, News},
+        follow::{self, FollowError, News},
     },
     policy::{
         EntryKey, Name, Origin, Policy,
@@ -67,6 +69,24 @@ fn key(name: &Name, path: &Path) -> String {
     format!("{name}:{}", path.display())
 }
 
+/// How long a command waits for a file that is to be followed.
+const SOON: Duration = Duration::from_secs(2);
+
+/// What is in a file just now, as [`follow::read_now`] has it; nothing where a file system that hangs does not say so
+/// soon.
+fn read_soon(path: &Path) -> Result<Option<Vec<u8>>, FollowError> {
+    let (sender, content) = mpsc::channel();
+    let path = path.to_owned();
+    let reader = move || {
+        // Whoever has stopped waiting is told by the follower.
+        let _ = sender.send(follow::read_now(&path));
+    };
+    match thread::Builder::new().name("read".into()).spawn(reader) {
+        Ok(_) => content.recv_timeout(SOON).unwrap_or(Ok(None)),
+        Err(_) => Ok(None),
+    }
+}
+
 impl Owner {
     /// Takes what there is to say about a followed file.
     pub(super) fn take_news(&mut self, news: News) {
@@ -89,9 +109,19 @@ impl Owner {
     /// not to be read now is read when it can be.
     pub(super) fn read_followed(&mut self, name: &Name) -> Option<String> {
         let path = self.policy.groups.get(name)?.follow.clone()?;
-        match follow::read_now(&path) {
+        if self.pending.is_some() {
+            return Some(format!(
+                "the entries of {} are taken when this is confirmed",
+                path.display()
+            ));
+        }
+        match read_soon(&path) {
             Ok(Some(content)) => self.take_file(&path, content),
-            Ok(None) => {}
+            Ok(None) => {
+                self.follow_anew(&path);
+                let path = path.display();
+                return Some(format!("the entries of {path} are taken when it is whole"));
+            }
             Err(error) => {
                 self.tell(
                     name,

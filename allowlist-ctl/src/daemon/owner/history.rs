@@ -6,13 +6,17 @@ use nix::unistd::Uid;
 use serde_json::Value;
 use tracing::{error, warn};
 
-use super::{Owner, now, trail::Deed};
+use super::{Owner, change::OnFailure, now, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem, RevisionView, Revisions},
-    daemon::{access::Access, caller::Caller, explain::explain_store},
+    daemon::{
+        access::Access,
+        caller::Caller,
+        explain::{explain_store, explain_sync},
+    },
     policy::{
         Author, Policy,
-        change::{self, Change},
+        change::{self, Change, Outcome},
     },
     store::{PendingChange, Stamp, Store},
 };
@@ -22,41 +26,71 @@ pub(super) fn daemon() -> Arc<Author> {
     Arc::new(Author { uid: Uid::effective().as_raw(), name: "allowlistd".into() })
 }
 
-/// Takes a change back that was to be confirmed while no daemon ran; to be called before the kernel is loaded. Says of
-/// which interface it was, if of any.
+/// What a change that was to be confirmed while no daemon ran leaves at the start.
+pub(in crate::daemon) struct Reverted {
+    /// The policy on disk.
+    pub(in crate::daemon) policy: Policy,
+    /// The policy to be enforced: another one only where it could not be written, which is tried again.
+    pub(in crate::daemon) enforced: Policy,
+    /// The interface on which the change was taken back.
+    pub(in crate::daemon) interface: Option<String>,
+    /// Ids of entries that are back as they were.
+    pub(in crate::daemon) restored: Vec<u32>,
+}
+
+/// Takes a change back that was to be confirmed while no daemon ran; to be called before the kernel is loaded.
 ///
 /// # Errors
-/// A sentence.
+/// A sentence: what was before it cannot be read.
 pub(in crate::daemon) fn revert_at_start(
     store: &mut Store,
     policy: Policy,
-) -> anyhow::Result<(Policy, Option<String>)> {
-    let Some(pending) = store.pending()? else { return Ok((policy, None)) };
+) -> anyhow::Result<Reverted> {
+    let none = |policy: Policy| Reverted {
+        enforced: policy.clone(),
+        policy,
+        interface: None,
+        restored: Vec::new(),
+    };
+    let Some(pending) = store.pending()? else { return Ok(none(policy)) };
     if pending.deadline.seconds_left() > 0 {
-        return Ok((policy, None));
+        return Ok(none(policy));
     }
     let Some(target) = store.policy_at(pending.back_to)? else {
         error!("revision {} is not kept, and cannot be gone back to", pending.back_to);
-        return Ok((policy, None));
+        return Ok(none(policy));
     };
     let deed = revert_of(&pending, "revert", &daemon());
     let outcome = change::apply(&policy, &Change::Restore(target), &deed.author, now())?;
-    let next = outcome.policy;
-    let record = deed.changed(&policy, &next, outcome.tally);
+    let Outcome { policy: next, tally, restored, .. } = outcome;
+    let record = deed.changed(&policy, &next, tally);
     let stamp = Stamp { time: now(), author: Arc::clone(&deed.author), what: deed.what.clone() };
-    let draft = store.draft()?;
-    if next.revision != policy.revision {
-        draft.policy(&policy, &next, &stamp)?;
+    let written = store.draft().and_then(|draft| {
+        if next.revision != policy.revision {
+            draft.policy(&policy, &next, &stamp)?;
+        }
+        if let Some((name, was_attached)) = &pending.interface {
+            draft.interface(name, *was_attached)?;
+        }
+        draft.pending(None)?;
+        let appended = draft.audit(&record)?;
+        draft.commit().map(|()| appended)
+    });
+    let interface = pending.interface.map(|(name, _)| name);
+    match written {
+        Ok(appended) => {
+            Owner::log_done(&deed, &record, appended);
+            warn!(
+                revision = next.revision,
+                "nobody confirmed '{}': it was taken back", pending.what
+            );
+            Ok(Reverted { policy: next.clone(), enforced: next, interface, restored })
+        }
+        Err(error) => {
+            error!("'{}' is taken back, and that could not be written yet: {error}", pending.what);
+            Ok(Reverted { policy, enforced: next, interface, restored })
+        }
     }
-    if let Some((name, was_attached)) = &pending.interface {
-        draft.interface(name, *was_attached)?;
-    }
-    draft.pending(None)?;
-    let appended = draft.audit(&record)?;
-    draft.commit()?;
-    Owner::log_done(&deed, &record, appended);
-    warn!(revision = next.revision, "nobody confirmed '{}': it was taken back", pending.what);
-    Ok((next, pending.interface.map(|(name, _)| name)))
 }
 
 /// What takes a pending change back.
@@ -74,7 +108,8 @@ impl Owner {
             return;
         }
         let forced = ChangeOptions { yes: true, force: true, ..ChangeOptions::default() };
-        match self.revert(&pending, &revert_of(&pending, "revert", &daemon()), forced) {
+        let deed = revert_of(&pending, "revert", &daemon());
+        match self.revert(&pending, &deed, forced, OnFailure::Keep) {
             Ok(_) => warn!(
                 revision = self.policy.revision,
                 "nobody confirmed '{}': it was taken back", pending.what
@@ -91,6 +126,7 @@ impl Owner {
         pending: &PendingChange,
         deed: &Deed,
         options: ChangeOptions,
+        on_failure: OnFailure,
     ) -> Result<Changed, Problem> {
         let target = self.kept(pending.back_to)?;
         let before = self.policy.clone();
@@ -111,7 +147,11 @@ impl Owner {
                 self.restore_link(name, *was_attached)?;
             }
             if changes_policy {
-                self.commit(&outcome, deed, |draft| draft.pending(None))?;
+                if on_failure == OnFailure::Keep {
+                    // A disk that is full must not leave in force what nobody confirmed.
+                    self.kernel.apply(&outcome.policy).map_err(|error| explain_sync(&error))?;
+                }
+                self.commit_or(&outcome, deed, on_failure, |draft| draft.pending(None))?;
             } else {
                 self.write(deed, Value::Null, |draft| draft.pending(None))?;
             }
@@ -134,7 +174,7 @@ impl Owner {
             return self.on_record(&deed, options.dry_run, |owner| {
                 access.require_settler(caller, &pending.by)?;
                 owner.check_revision(options)?;
-                owner.revert(&pending, &deed, options)
+                owner.revert(&pending, &deed, options, OnFailure::Undo)
             });
         }
         let what = to.map_or("rollback".to_owned(), |to| format!("rollback to {to}"));

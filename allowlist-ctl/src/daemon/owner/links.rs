@@ -169,11 +169,6 @@ impl Owner {
         interface: &str,
         was: Option<bool>,
     ) -> Result<(), Problem> {
-        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
-        draft
-            .interface(interface, was)
-            .and_then(|()| draft.commit())
-            .map_err(|error| explain_store(&error))?;
         self.wanted.become_as(interface, was);
         if self.wanted.wants(interface) {
             self.wanted.attach_missing(&mut self.kernel);
@@ -181,6 +176,11 @@ impl Owner {
             self.take_off(interface)?;
         }
         self.tell_interfaces();
-        Ok(())
+        // What is on disk comes last: that it is full must not leave in force what is taken back.
+        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
+        draft
+            .interface(interface, was)
+            .and_then(|()| draft.commit())
+            .map_err(|error| explain_store(&error))
     }
 }

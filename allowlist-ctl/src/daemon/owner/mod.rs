@@ -14,6 +14,7 @@ mod report;
 mod trail;
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError},
@@ -28,7 +29,11 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 pub(super) use self::{
-    desk::Desk, followed::told, history::revert_at_start, report::pending, trail::Deed,
+    desk::Desk,
+    followed::told,
+    history::{Reverted, revert_at_start},
+    report::pending,
+    trail::Deed,
 };
 use self::{followed::Untaken, refusals::Refusals};
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, shared::Shared};
@@ -193,11 +198,16 @@ impl Owner {
     fn settle(&mut self) {
         if self.is_unsettled {
             match self.kernel.apply(&self.policy) {
-                Ok(()) => self.is_unsettled = !self.kernel.mend(),
+                Ok(()) => self.is_unsettled = false,
                 Err(error) => {
                     self.complain(format!("the kernel does not enforce the policy yet: {error}"));
                 }
             }
+        }
+        if !self.kernel.mend() {
+            self.complain(
+                "the kernel does not take what it is to enforce; it is tried again".into(),
+            );
         }
     }
 
@@ -214,6 +224,13 @@ impl Owner {
         if self.trouble.as_ref() != Some(&trouble) {
             error!("{trouble}");
             self.trouble = Some(trouble);
+        }
+    }
+
+    /// Has a followed file told of again, when it is whole.
+    fn follow_anew(&self, path: &Path) {
+        if let Some(follower) = &self.follower {
+            follower.tell_again(path.to_owned());
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a change did, for whoever asked for it.
 
+use std::collections::BTreeSet;
+
 use super::{Owner, guard::Guarded};
 use crate::{
     api::{Changed, Pending},
@@ -64,14 +66,13 @@ impl Owner {
         report
             .messages
             .extend(open.map(|(name, _)| format!("No entries: {name} is accessible to everyone.")));
+        report.warnings.extend(uncovered(before, &policy));
         if let Change::Protect { name, .. } = change
             && let Some(service) = policy.services.get(name)
+            && service.mode != Mode::Off
         {
-            report.warnings.extend(dropped_ports(name, before, service));
-            if service.mode != Mode::Off {
-                report.warnings.extend(ephemeral_warning(name, service.ports.iter().copied()));
-                report.warnings.extend(self.unattached_warning());
-            }
+            report.warnings.extend(ephemeral_warning(name, service.ports.iter().copied()));
+            report.warnings.extend(self.unattached_warning());
         }
         report
     }
@@ -96,12 +97,33 @@ fn told_about<'a>(change: &Change, policy: &'a Policy) -> Vec<(&'a Name, &'a Ser
     }
 }
 
-/// A warning where ports that a closed service had are protected no longer.
-fn dropped_ports(name: &Name, before: &Policy, service: &Service) -> Option<String> {
-    let was = before.services.get(name).filter(|was| before.is_closed(was))?;
-    let dropped: Vec<String> =
-        was.ports.difference(&service.ports).map(ToString::to_string).collect();
-    (!dropped.is_empty()).then(|| {
-        format!("{} no longer belongs to {name}, and is accessible to everyone", dropped.join(", "))
-    })
+/// Warnings where a closed service no longer covers what it did: everyone reaches it there.
+fn uncovered(before: &Policy, after: &Policy) -> Vec<String> {
+    let closed = before.services.iter().filter(|(_, was)| before.is_closed(was));
+    let pairs = closed.filter_map(|(name, was)| Some((name, was, after.services.get(name)?)));
+    let mut warnings = Vec::new();
+    for (name, was, is) in pairs {
+        let dropped: Vec<String> =
+            was.ports.difference(&is.ports).map(ToString::to_string).collect();
+        if !dropped.is_empty() {
+            let ports = dropped.join(", ");
+            warnings.push(format!(
+                "{ports} no longer belongs to {name}, and is accessible to everyone"
+            ));
+        }
+        if is_narrower(&was.interfaces, &is.interfaces) {
+            warnings
+                .push(format!("{name} is accessible to everyone on interfaces other than its own"));
+        }
+        if is_narrower(&was.addresses, &is.addresses) {
+            warnings
+                .push(format!("{name} is accessible to everyone at addresses other than its own"));
+        }
+    }
+    warnings
+}
+
+/// Whether a limit leaves out what another one did not; an empty one is none.
+fn is_narrower<T: Ord>(before: &BTreeSet<T>, after: &BTreeSet<T>) -> bool {
+    !after.is_empty() && (before.is_empty() || !before.is_subset(after))
 }

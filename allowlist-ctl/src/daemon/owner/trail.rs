@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// So many differing entries of a change are kept word by word; all of them are in the store's revisions.
-const KEPT_DIFFERENCES: usize = 500;
+const KEPT_DIFFERENCES: usize = 100;
 
 /// Something that somebody asks for.
 #[derive(Clone, Debug)]

@@ -147,6 +147,10 @@ impl Edit<'_> {
                 continue;
             };
             let entry = Entry { id: now.id, ..then.clone() };
+            if entry.added_at < now.added_at {
+                // It was gone in between, and another may have had the id.
+                self.restored.push(entry.id);
+            }
             if entry != *now {
                 self.entries.insert(*key, entry);
                 self.tally.updated += 1;

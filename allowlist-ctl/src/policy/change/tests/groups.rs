@@ -155,3 +155,20 @@ fn an_except_elsewhere_that_wins_is_told() {
         assert_eq!(desk.told(change), *expected, "{change:?}");
     }
 }
+
+#[test]
+fn everything_is_a_hazard_also_for_longer_or_by_a_group() {
+    let mut desk = Desk::new();
+    desk.group("all").unwrap();
+    desk.add("all", "0.0.0.0/0").unwrap();
+    desk.add("redis", "10.0.0.1\n0.0.0.0/0 until=1970-01-01T00:01:00Z").unwrap();
+    let before = desk.0.clone();
+    let count = |desk: &Desk| hazards(&before, &desk.0).len();
+    desk.add("redis", "0.0.0.0/0 until=1970-01-01T00:01:00Z # again").unwrap();
+    assert_eq!(count(&desk), 0, "it ends as before");
+    desk.add("redis", "0.0.0.0/0").unwrap();
+    assert_eq!(count(&desk), 1, "it no longer ends");
+    desk.0 = before.clone();
+    desk.include(&["all"]).unwrap();
+    assert_eq!(count(&desk), 1, "a group has it");
+}

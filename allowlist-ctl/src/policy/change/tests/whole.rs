@@ -184,5 +184,14 @@ fn entries_that_are_back_are_named_so_that_others_hits_are_not_theirs() {
         policy.services["redis"].entries.get(&key).unwrap().id
     };
     assert_eq!(outcome.restored, [id(&outcome.policy, "10.0.0.1")]);
+    // One that was gone in between is there, and may have what another one with its id matched.
+    desk.remove("redis", &["10.0.0.2"]).unwrap();
+    let again =
+        Change::Add { name: "redis".parse().unwrap(), entries: lines::parse("10.0.0.2").unwrap() };
+    let later = Timestamp::from_second(60).unwrap();
+    desk.0 = apply(&desk.0, &again, &author, later).unwrap().policy;
+    let gone_between =
+        apply(&desk.0, &Change::Restore(before.clone()), &author, Timestamp::UNIX_EPOCH).unwrap();
+    assert!(gone_between.restored.contains(&id(&gone_between.policy, "10.0.0.2")));
     assert_eq!(id(&outcome.policy, "10.0.0.2"), id(&before, "10.0.0.2"));
 }

@@ -1,0 +1,80 @@
+//! A disk that is full leaves nothing in force that nobody confirmed.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use xtask::lab::until;
+
+use super::support::{PATIENCE, REDIS, Server, served, shut_out};
+
+/// A small disk of its own for the state of a daemon, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(place: PathBuf) -> Result<Self> {
+        fs::create_dir(&place)?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "allowlist-test"])
+            .arg(&place)
+            .status()?;
+        ensure!(mounted.success(), "no tmpfs on {}", place.display());
+        Ok(Self(place))
+    }
+
+    fn fill(&self) -> Result<()> {
+        let written = fs::write(self.0.join("filler"), vec![1; 8 << 20]);
+        ensure!(written.is_err(), "there was room for more than there is");
+        Ok(())
+    }
+
+    fn empty(&self) -> Result<()> {
+        Ok(fs::remove_file(self.0.join("filler"))?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the daemon may hold it for a moment longer.
+        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn what_nobody_confirmed_is_taken_back_though_the_disk_is_full() -> Result<()> {
+    let mut server = Server::prepare(&["--interface", "eth0"])?;
+    let disk = SmallDisk::mount(server.path("state"))?;
+    server.add_redis()?;
+    server.start()?;
+    let [redis, _] = server.network.server.port(REDIS);
+    server.make("PUT /v1/services/redis", &json!({"ports": ["tcp/6379"]}))?;
+    server.make("POST /v1/lists/redis/add", &json!({"entries": [{"entry": "10.77.0.2"}]}))?;
+    let bob = json!({"entries": [{"entry": "10.77.0.3"}]});
+    let is_pending =
+        |server: &Server| -> Result<bool> { Ok(!server.get("/v1/status")?["pending"].is_null()) };
+    for restart in [false, true] {
+        server.make("POST /v1/lists/redis/add?confirm=2", &bob)?;
+        served(server.bob(), redis)?;
+        disk.fill()?;
+        if restart {
+            server.daemon()?.kill()?;
+            std::thread::sleep(std::time::Duration::from_secs(3));
+            server.start()?;
+        }
+        let out = || shut_out(server.bob(), redis).ok();
+        until("the change to be taken back", PATIENCE, out)?;
+        served(server.alice(), redis)?;
+        ensure!(is_pending(&server)?, "it was written to a disk that is full");
+        let refused = server.ask("POST /v1/lists/redis/add", &bob)?.refused(409, "pending")?;
+        ensure!(refused["hint"].is_string(), "{refused}");
+
+        disk.empty()?;
+        let settled = || is_pending(&server).ok().filter(|pending| !pending).map(drop);
+        until("the way back to be written", PATIENCE, settled)?;
+        shut_out(server.bob(), redis)?;
+        let row = server.trail()?.pop().context("no trail")?;
+        ensure!(row["action"] == "revert" && row["result"] == json!("done"), "{row}");
+        ensure!(server.get("/v1/audit/verify")?["broken"] == Value::Null);
+    }
+    Ok(())
+}
