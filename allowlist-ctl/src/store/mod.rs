@@ -183,6 +183,9 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let unreadable = |source| unreadable(path, source);
     let mut connection = Connection::open_with_flags(path, flags).map_err(unreadable)?;
+    // The directory's lock is ours, so nobody else has the database open. Said before it is read, this needs no file of
+    // shared memory, for which a full disk has no room.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unreadable)?;
     let is_new = is_new(&connection, path)?;
     tune(&connection).map_err(unreadable)?;
     if is_new {
@@ -208,8 +211,6 @@ fn is_new(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
 }
 
 fn tune(connection: &Connection) -> rusqlite::Result<()> {
-    // The directory's lock is ours, so nobody else has the database open.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -240,10 +241,12 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Foreign(path.to_owned()),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            StoreError::Write { path: path.to_owned(), source: error }
+        }
         _ => StoreError::Damaged { path: path.to_owned(), reason: error.to_string() },
     }
 }
