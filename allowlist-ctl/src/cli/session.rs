@@ -4,7 +4,10 @@
 //! shell before. What is found only decides what a refusal names first, so nothing depends on its being true.
 
 use std::{
-    env, fs, iter,
+    env,
+    fs::File,
+    io::Read as _,
+    iter,
     net::IpAddr,
     os::unix::{ffi::OsStrExt as _, process::parent_id},
     path::Path,
@@ -18,6 +21,11 @@ const VARIABLE: &str = "SSH_CONNECTION";
 
 /// How many ancestors are looked at.
 const ANCESTORS: usize = 64;
+
+/// Most environments fit in this, in bytes.
+const FIRST_READ: usize = 16 << 10;
+/// An environment is no longer than its process may have been started with.
+const MOST_READ: u64 = 8 << 20;
 
 /// The session that this process belongs to: its own environment's, or else that of the nearest ancestor that has one.
 /// Whatever can't be read has none.
@@ -35,15 +43,23 @@ trait Processes {
     fn parent(&self, pid: u32) -> Option<u32>;
 }
 
+/// Reads a file of `/proc`, whose length nobody knows before: at one go, for every command that changes something
+/// waits for it.
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut content = Vec::with_capacity(FIRST_READ);
+    File::open(path).ok()?.take(MOST_READ).read_to_end(&mut content).ok()?;
+    Some(content)
+}
+
 /// A directory like `/proc` (proc(5)).
 impl Processes for Path {
     fn environment(&self, pid: u32) -> Option<Vec<u8>> {
-        fs::read(self.join(pid.to_string()).join("environ")).ok()
+        read(&self.join(pid.to_string()).join("environ"))
     }
 
     fn parent(&self, pid: u32) -> Option<u32> {
         // Not text: a program's name, which is in it too, may be any bytes.
-        let status = fs::read(self.join(pid.to_string()).join("status")).ok()?;
+        let status = read(&self.join(pid.to_string()).join("status"))?;
         let parent =
             status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"PPid:"));
         str::from_utf8(parent?).ok()?.trim().parse().ok()
