@@ -101,6 +101,8 @@ mod tests {
         process::{Command, Stdio},
     };
 
+    use std::fs;
+
     use super::*;
 
     #[test]
