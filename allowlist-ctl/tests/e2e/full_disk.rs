@@ -67,6 +67,7 @@ fn what_nobody_confirmed_is_taken_back_though_the_disk_is_full() -> Result<()> {
         ensure!(is_pending(&server)?, "it was written to a disk that is full");
         let refused = server.ask("POST /v1/lists/redis/add", &bob)?.refused(409, "pending")?;
         ensure!(refused["hint"].is_string(), "{refused}");
+        server.ask("POST /v1/confirm", &Value::Null)?.refused(409, "pending")?;
 
         disk.empty()?;
         let settled = || is_pending(&server).ok().filter(|pending| !pending).map(drop);

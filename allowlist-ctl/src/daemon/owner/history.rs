@@ -215,6 +215,11 @@ impl Owner {
                     .hint("`allowlist-ctl revisions` shows the last changes")
             })?;
             access.require_settler(caller, &pending.by)?;
+            if pending.deadline.seconds_left() == 0 {
+                // The kernel may have gone back already, where only the store could not follow.
+                let message = format!("'{}' is being taken back: its time is over", pending.what);
+                return Err(Problem::new(ErrorCode::Pending, message).hint("make the change again"));
+            }
             owner.check_revision(options)?;
             let done = Changed {
                 revision: owner.policy.revision,

@@ -124,8 +124,8 @@ fn put_services<'a>(
         };
         let service = Service { number, entries, ..settings.clone() };
         // The number is taken from now on; the ports are looked at when all are known.
-        let placeholder = Arc::new(Service { ports: BTreeSet::new(), ..service.clone() });
-        let before = policy.services.insert(name.clone(), placeholder);
+        let portless = Arc::new(Service { ports: BTreeSet::new(), ..service.clone() });
+        let before = policy.services.insert(name.clone(), portless);
         services.push((name, service, before));
     }
     let mut changed = false;
