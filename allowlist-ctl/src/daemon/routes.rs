@@ -35,6 +35,9 @@ use crate::{
     },
 };
 
+/// Up to so many bytes a body is read sooner than another thread is woken for it.
+const SHORT_BODY: usize = 16 << 10;
+
 /// What handlers work with.
 #[derive(Clone)]
 pub(super) struct Office {
@@ -207,6 +210,9 @@ impl Office {
         }
         let options = options(request.uri())?;
         let body = body(request, ask.limit).await?;
+        if body.len() <= SHORT_BODY {
+            return Ok((read(&body)?, options));
+        }
         // Lists may be long, and reading them must not hold up other requests.
         let read = spawn_blocking(move || read(&body)).await;
         Ok((read.map_err(|error| Problem::new(ErrorCode::Failed, error))??, options))

@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +20,7 @@ use super::{
 };
 
 const COMMANDS: usize = 30;
+const SCRIPTED: u8 = 60;
 const CALLS: u32 = 200;
 const LIVES: usize = 20;
 /// The daemon clears up after itself once it was left alone for a while; an operator leaves it
@@ -70,6 +72,7 @@ pub(super) fn measure(binaries: &Path, report: &mut Report) -> Result<()> {
         }
     }
     by_command(&cases, report)?;
+    by_script(&cases, report)?;
     by_call(&cases, report)?;
     lives(&cases, report)
 }
@@ -96,8 +99,7 @@ fn by_command(cases: &[Case], report: &mut Report) -> Result<()> {
     }
     for (case, samples) in cases.iter().zip(returned) {
         let what = format!("add, start to return: {}", case.name);
-        let target = if case.place == Place::Memory { 3.0 } else { 20.0 };
-        report.add(what, Unit::Milliseconds, samples, Some(target));
+        report.add(what, Unit::Milliseconds, samples, Some(command_target(case.place)));
     }
     Ok(())
 }
@@ -105,7 +107,7 @@ fn by_command(cases: &[Case], report: &mut Report) -> Result<()> {
 fn one_command(case: &Case) -> Result<(Duration, Duration)> {
     let client = case.bed.client().ipv4.to_string();
     let mut add = case.bed.ctl(&["add", SERVICE, &client]);
-    add.stdout(std::process::Stdio::null());
+    add.stdout(Stdio::null());
     let times = case.probe.first_answer(|| {
         let begin = Instant::now();
         let status = add.status().context("allowlist-ctl can't be run")?;
@@ -117,6 +119,26 @@ fn one_command(case: &Case) -> Result<(Duration, Duration)> {
     })?;
     case.bed.connect()?.json("POST", REMOVE, &entry(&client))?;
     Ok(times)
+}
+
+/// `allowlist-ctl add` as a script has it: one command after another, and no other traffic.
+fn by_script(cases: &[Case], report: &mut Report) -> Result<()> {
+    println!("single changes: {SCRIPTED} commands of a script each");
+    for case in cases {
+        let mut samples = Vec::new();
+        for run in 0..SCRIPTED {
+            let mut add = case.bed.ctl(&["add", SERVICE, &format!("192.0.2.{run}")]);
+            let begin = Instant::now();
+            let status = add.stdout(Stdio::null()).status();
+            samples.push(milliseconds(begin.elapsed()));
+            if !status.context("allowlist-ctl can't be run")?.success() {
+                bail!("allowlist-ctl add failed");
+            }
+        }
+        let what = format!("add in a script, start to return: {}", case.name);
+        report.add(what, Unit::Milliseconds, samples, Some(command_target(case.place)));
+    }
+    Ok(())
 }
 
 /// The call alone, one after another.
@@ -175,6 +197,11 @@ fn lives(cases: &[Case], report: &mut Report) -> Result<()> {
 /// grace periods as the case before it leaves them.
 fn turns(round: usize, cases: usize) -> impl Iterator<Item = usize> {
     (0..cases).map(move |turn| (turn + round) % cases)
+}
+
+/// With the disk's sync and without.
+fn command_target(place: Place) -> f64 {
+    if place == Place::Memory { 3.0 } else { 20.0 }
 }
 
 /// Two milliseconds are meant without the disk.
