@@ -19,9 +19,11 @@ mod interfaces;
 mod keep;
 mod listing;
 mod logging;
+mod notify;
 mod operations;
 mod owner;
 mod ports;
+mod privileges;
 mod reading;
 mod routes;
 mod shared;
@@ -32,7 +34,11 @@ use std::{fs::File, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    runtime::{self, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 use tracing::{error, info};
 
 pub use self::args::Args;
@@ -40,11 +46,12 @@ use self::{
     access::Access,
     config::Settings,
     interfaces::Wanted,
-    owner::{Owner, Reverted, revert_at_start},
+    owner::{Desk, Owner, Reverted, revert_at_start},
     shared::Shared,
+    socket::Bound,
 };
 use crate::{
-    kernel::{Kernel, Pins},
+    kernel::{self, Kernel, Pins},
     store::{Store, lock_directory},
 };
 
@@ -67,56 +74,83 @@ fn start(args: &Args) -> anyhow::Result<()> {
         return logging::say("the configuration is valid");
     }
     logging::start(settings.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
     if args.detach {
-        return runtime.block_on(detach(&settings));
+        return runtime()?.block_on(detach(&settings));
     }
-    let result = runtime.block_on(run(settings));
+    let enforcing = enforce(&settings)?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(serve(enforcing));
     runtime.shutdown_background();
     result
 }
 
-/// Brings everything up in the order that locks nobody out: maps, program, socket.
+fn runtime() -> anyhow::Result<Runtime> {
+    runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// A daemon that enforces the policy and answers nobody yet.
+struct Enforcing {
+    desk: Desk,
+    stopped: oneshot::Receiver<()>,
+    socket: Bound,
+    shared: Arc<Shared>,
+    access: Arc<Access>,
+    _pin_lock: File,
+}
+
+/// Brings up what enforces, in the order that locks nobody out: maps, then the program.
 ///
-/// Whatever can be in the way is found before the program is on an interface.
-async fn run(settings: Settings) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
+/// Whatever can be in the way is found before the program is on an interface. No other thread runs until capabilities
+/// are given up.
+fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
+    privileges::require()?;
+    let pins = Pins::at(&settings.bpffs);
+    pins.prepare()?;
+    let pin_lock = lock_pins(&pins)?;
+    let socket = socket::bind(&settings.socket)?;
+    kernel::raise_memory_limit();
+    privileges::give_up_others()?;
     let (mut store, policy) = Store::open(&settings.state_dir)?;
     let Reverted { policy, enforced, interface, restored } = revert_at_start(&mut store, policy)?;
     let remembered = store.interfaces()?;
-    let pins = Pins::at(&settings.bpffs);
-    pins.prepare()?;
-    let _pin_lock = lock_pins(&pins)?;
-    let socket = socket::bind(&settings.socket)?;
     let mut kernel = Kernel::load(pins, &enforced)?;
     kernel.forget_hits(&restored);
     let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
-    let keep = settings.keep;
-    let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), keep)?;
-    let (desk, mut stopped) = owner.start(interface.as_deref())?;
-    let (listener, socket_file) = socket.open()?;
+    let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), settings.keep)?;
+    let (desk, stopped) = owner.start(interface.as_deref())?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;
     }
-    info!(socket = %settings.socket.path.display(), "ready");
     let access = Arc::new(Access::new(&settings.access));
+    Ok(Enforcing { desk, stopped, socket, shared, access, _pin_lock: pin_lock })
+}
+
+/// Opens the socket and answers, until a signal or a command ends it.
+async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
+    let Enforcing { desk, mut stopped, socket, shared, access, _pin_lock } = enforcing;
+    let mut signals = Signals::listen()?;
+    let path = socket.path().display().to_string();
+    let (listener, socket_file) = socket.open()?;
+    info!(socket = path, "ready");
+    notify::ready();
     let router = routes::router(desk.clone(), shared, Arc::clone(&access));
     let end = async {
         tokio::select! {
             () = signals.end() => {
+                notify::stopping();
                 if let Err(problem) = desk.stop(None).await {
                     error!("{problem}");
                 }
                 // Until the store is closed.
                 let _ = stopped.await;
             }
-            _ = &mut stopped => {}
+            _ = &mut stopped => notify::stopping(),
         }
         drop(socket_file);
     };

@@ -42,6 +42,11 @@ impl Drop for SocketFile {
 }
 
 impl Bound {
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        &self.file.0
+    }
+
     /// Lets clients connect.
     ///
     /// # Errors

@@ -105,15 +105,20 @@ impl Loaded {
     }
 }
 
+/// Takes the limit off locked memory, to which kernels before 5.11 account maps; newer ones do not care. Where it is in
+/// the way, whoever may not raise it meets it when loading.
+pub fn raise_memory_limit() {
+    if let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
+        debug!("the limit of locked memory stays as it is: {errno}");
+    }
+}
+
 /// Loads the first of these variants that the kernel takes; its counters go on where those that are pinned left off.
 ///
 /// # Errors
 /// [`LoadError`] says in a sentence what is missing.
 pub(super) fn load(pins: &Pins, variants: &[Variant]) -> Result<Loaded, LoadError> {
-    // Kernels before 5.11 account maps to this limit; newer ones do not care.
-    if let Err(errno) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
-        debug!("the limit of locked memory stays as it is: {errno}");
-    }
+    raise_memory_limit();
     // A line a dropped packet: only for whoever asks for it by name, not with RUST_LOG=debug.
     let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::TRACE) { 4 } else { 0 };
     let mut refused = None;

@@ -36,7 +36,7 @@ pub use self::{
     error::{AttachError, LoadError, SyncError},
     events::{Drop, DropReason, Events},
     hits::Hits,
-    load::Variant,
+    load::{Variant, raise_memory_limit},
     netlink::{Interface, interfaces},
     pins::Pins,
     retry::Refusals,

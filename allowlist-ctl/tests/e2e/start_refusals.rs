@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use xtask::lab::{Bpffs, Scratch};
 
-use super::support::{ALLOWLISTD, Outcome, Server};
+use super::support::{ALLOWLISTD, Outcome, Server, under};
 
 /// Runs a daemon that has to refuse with this sentence.
 fn refuses(command: &mut Command, said: &str) -> Result<()> {
@@ -188,15 +188,20 @@ fn a_valid_configuration_is_said_to_be_valid_and_nothing_is_started() -> Result<
 }
 
 #[test]
-fn a_daemon_without_capabilities_says_which_it_needs() -> Result<()> {
+fn a_daemon_says_which_capabilities_it_lacks() -> Result<()> {
     let server = Server::prepare(&[])?;
     let daemon = server.allowlistd(&["--interface", "eth0"]);
-    let mut words: Vec<_> = daemon.get_args().collect();
-    let program = words.iter().position(|word| *word == "--").context("nsenter")? + 1;
-    // Between entering the namespace and the daemon: root without any capability.
-    let drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"].map(AsRef::as_ref);
-    words.splice(program..program, drop);
-    let mut helpless = Command::new(daemon.get_program());
-    helpless.args(words);
-    refuses(&mut helpless, "with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+    let table = [
+        ("-all", "the capabilities CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON are missing"),
+        ("-bpf", "the capability CAP_BPF is missing"),
+        ("-net_admin", "the capability CAP_NET_ADMIN is missing"),
+        ("-perfmon", "the capability CAP_PERFMON is missing"),
+    ];
+    for (less, said) in table {
+        let bounding = format!("--bounding-set={less}");
+        let words = ["setpriv", &bounding, "--inh-caps=-all"];
+        refuses(&mut under(&words, &daemon)?, said)?;
+        ensure!(!server.path("state").exists(), "{less} made a state directory");
+    }
+    Ok(())
 }

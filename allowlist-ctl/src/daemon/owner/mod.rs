@@ -36,7 +36,7 @@ pub(super) use self::{
     trail::Deed,
 };
 use self::{followed::Untaken, refusals::Refusals};
-use super::{follow::Follower, interfaces::Wanted, keep::Keep, shared::Shared};
+use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
     kernel::Kernel,
@@ -182,6 +182,7 @@ impl Owner {
     }
 
     fn tick(&mut self) {
+        notify::alive();
         if !self.is_unsettled && self.pending.is_none() {
             self.trouble = None;
         }

@@ -16,7 +16,7 @@ pub(crate) use self::{
     echo::UdpLoop,
     knock::{listen, served, shut_out},
     nobody::{as_nobody, readable_by_all},
-    server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server},
+    server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
     socket::{Answer, exchange},
     user::User,
 };

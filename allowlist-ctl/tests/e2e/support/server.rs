@@ -1,6 +1,7 @@
 //! A server with redis, the daemon on its network interface, and two clients.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -161,7 +162,17 @@ impl Server {
 
     /// Starts the daemon and waits until it serves.
     pub(crate) fn start(&mut self) -> Result<()> {
-        let mut daemon = self.spawn()?;
+        self.serve(self.spawn()?)
+    }
+
+    /// The same, with words before the daemon that change what it may do.
+    pub(crate) fn start_under(&mut self, words: &[&str]) -> Result<()> {
+        let options: Vec<_> = self.options.iter().map(String::as_str).collect();
+        let mut command = under(words, &self.allowlistd(&options))?;
+        self.serve(Process::spawn("allowlistd", &mut command, self.scratch.path())?)
+    }
+
+    fn serve(&mut self, mut daemon: Process) -> Result<()> {
         daemon.ready_at_socket(&self.socket())?;
         self.daemon = Some(daemon);
         Ok(())
@@ -255,6 +266,16 @@ impl Server {
         }
         Ok([services, self.json(&["list"])?])
     }
+}
+
+/// A command of a namespace, with words between entering that and the program.
+pub(crate) fn under(words: &[&str], command: &Command) -> Result<Command> {
+    let mut all: Vec<&OsStr> = command.get_args().collect();
+    let program = all.iter().position(|word| *word == "--").context("no nsenter")? + 1;
+    all.splice(program..program, words.iter().map(OsStr::new));
+    let mut changed = Command::new(command.get_program());
+    changed.args(all);
+    Ok(changed)
 }
 
 fn named(list: &Value, name: &str) -> Result<Value> {
