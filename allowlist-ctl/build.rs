@@ -48,6 +48,7 @@ fn run() -> Result<()> {
     let ebpf = Package {
         name: "allowlist-ebpf",
         root_dir: ebpf.to_str().context("the path of the project is not UTF-8")?,
+        features: if env::var_os("CARGO_FEATURE_NEXT_ABI").is_some() { &["next-abi"] } else { &[] },
         ..Package::default()
     };
     build_ebpf([ebpf], aya_build::Toolchain::Custom(toolchain.name()))

@@ -9,7 +9,7 @@ pub use self::event::{Drop, EVENTS_BYTES, EVENTS_PER_SECOND};
 use crate::parse::{Aside, Protocol};
 
 /// Version of everything in this module; maps of another version are never reused.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = if cfg!(feature = "next-abi") { 2 } else { 1 };
 
 /// Services, the reserved number 0 ("no service") included.
 pub const SERVICES: usize = 1024;
@@ -26,7 +26,7 @@ pub const SELECTORS: usize = 256;
 /// Services on an interface whose later fragments are judged by their source.
 pub const STRICT_SERVICES: usize = 16;
 /// Slots of each family's trie pool.
-pub const TRIES: u32 = 4096;
+pub const TRIES: u32 = if cfg!(feature = "next-abi") { 2048 } else { 4096 };
 /// Prefixes in one trie, at most.
 pub const TRIE_ENTRIES: u32 = 1 << 24;
 

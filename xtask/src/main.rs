@@ -6,9 +6,11 @@ mod bench;
 mod binaries;
 mod demo;
 mod fuzz;
+mod gap;
 mod kill;
 mod privilege;
 mod setup;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -36,6 +38,10 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Kill the daemon under changes, and compare what is there afterwards; the short form is among the tests.
     Kill(kill::Options),
+    /// Kill, stop, upgrade and disturb the daemon under traffic at full rate; the short form is among the tests.
+    Gap(gap::Options),
+    /// Keep the daemon at work, and see that its memory stays what it is; the short form is among the tests.
+    Soak(soak::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(options),
         Task::Fuzz(options) => fuzz::run(options),
         Task::Kill(options) => kill::run(options),
+        Task::Gap(options) => gap::run(options),
+        Task::Soak(options) => soak::run(options),
         Task::Test { fast } => test::run(fast),
     };
     match result {

@@ -1,28 +1,20 @@
 //! Whatever changes: not one packet of an allowed source is dropped meanwhile, not one of another admitted.
 //!
-//! Two sources send as fast as one processor can, over cables of their own, so that each frame is accounted for: it
-//! was lost by the cable, which counts those, or it was judged, which the program counts.
+//! Each frame is accounted for: it was lost by its cable, which counts those, or it was judged, which the program counts.
 //!
 //! `ALLOWLIST_ATOMIC_SECONDS` says how long at least.
 
 use std::{
     env,
-    fmt::Write as _,
-    net::IpAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value, json};
-use xtask::lab::{Client, Tap, Wire, udp_frame, until};
+use xtask::lab::{Client, Tap, Wire, until};
 
-use super::support::{PATIENCE, Server};
+use super::support::{ALLOWED, DENIED, PATIENCE, Server, Traffic, frames, lines};
 
 /// What CI runs; a round that was begun is ended.
 const SECONDS: u64 = 12;
@@ -34,54 +26,7 @@ const BETWEEN: u32 = 500;
 const SERVICES: u16 = 10;
 const FIRST_PORT: u16 = 7000;
 
-/// In every list, one way or another.
-const ALLOWED: [&str; 2] = ["10.9.0.2", "fd09::2"];
-/// In none; often with an allowed range around it and an except for it.
-const DENIED: [&str; 2] = ["10.9.0.3", "fd09::3"];
 const CABLES: [&str; 2] = ["cable0", "cable1"];
-
-/// Sends until it is told to end, and returns how many frames it sent of each source.
-struct Traffic {
-    end: Arc<AtomicBool>,
-    thread: JoinHandle<Result<([u64; 2], [Wire; 2])>>,
-}
-
-impl Traffic {
-    fn start(wires: [Wire; 2], server: &Server) -> Result<Self> {
-        let host = &server.network.server;
-        let to: [IpAddr; 2] = [host.ipv4.into(), host.ipv6.into()];
-        let frames = |sources: [&str; 2]| -> Result<Vec<Vec<u8>>> {
-            let mut frames = Vec::new();
-            for port in FIRST_PORT..FIRST_PORT + SERVICES {
-                for (source, to) in sources.into_iter().zip(to) {
-                    frames.push(udp_frame(source.parse()?, to, port, 0));
-                }
-            }
-            Ok(frames)
-        };
-        let frames = [frames(ALLOWED)?, frames(DENIED)?];
-        let end = Arc::new(AtomicBool::new(false));
-        let is_over = Arc::clone(&end);
-        let thread = thread::spawn(move || {
-            let mut sent = [0; 2];
-            while !is_over.load(Ordering::Relaxed) {
-                for ((wire, frames), sent) in wires.iter().zip(&frames).zip(&mut sent) {
-                    for frame in frames {
-                        wire.send(frame)?;
-                        *sent += 1;
-                    }
-                }
-            }
-            Ok((sent, wires))
-        });
-        Ok(Self { end, thread })
-    }
-
-    fn stop(self) -> Result<([u64; 2], [Wire; 2])> {
-        self.end.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    }
-}
 
 /// Makes changes, and counts them.
 struct Changes {
@@ -114,19 +59,6 @@ impl Changes {
         let entries: Vec<_> = entries.iter().map(|entry| json!({ "entry": entry })).collect();
         self.make("POST", &format!("/v1/lists/{list}/{what}"), &json!({ "entries": entries }))
     }
-}
-
-/// One of two lists: they share how the allowed source is judged, how the other one is, and nothing else.
-fn lines(variant: u32, others: u32) -> String {
-    let mut text = match variant {
-        0 => "10.9.0.2\nfd09::2\n".to_owned(),
-        _ => "10.9.0.0/24\n!10.9.0.3\nfd09::/64\n!fd09::3\n".to_owned(),
-    };
-    for number in 0..others {
-        let [_, high, middle, low] = number.to_be_bytes();
-        let _ = writeln!(text, "10.{}.{middle}.{low}", 16 + 32 * variant + u32::from(high));
-    }
-    text
 }
 
 /// All ten services with other entries in each variant, limited to other addresses in some.
@@ -239,7 +171,10 @@ fn not_a_packet_is_judged_otherwise_while_everything_around_it_changes() -> Resu
     let mut changes = Changes::new(&server.socket())?;
     changes.make("PUT", "/v1/policy", &document(1))?;
     let begin = Instant::now();
-    let traffic = Traffic::start(wires, &server)?;
+    let ports = FIRST_PORT..FIRST_PORT + SERVICES;
+    let host = &server.network.server;
+    let frames = [frames(host, ALLOWED, ports.clone())?, frames(host, DENIED, ports)?];
+    let traffic = Traffic::start(wires, frames);
     let mut done = Ok(());
     let before = changes.made;
     while done.is_ok() && begin.elapsed() < Duration::from_secs(seconds) {

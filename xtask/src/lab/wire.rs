@@ -125,6 +125,30 @@ impl Tap {
         }
     }
 
+    /// How many frames have come through since this was asked last, those included for which there was no room.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not to be asked.
+    pub fn came_through(&self) -> Result<u64> {
+        let mut counted = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        let mut length = libc::socklen_t::try_from(size_of::<libc::tpacket_stats>())?;
+        // SAFETY: the kernel writes at most `length` bytes of numbers into a structure of them.
+        let result = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut counted).cast(),
+                &raw mut length,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error()).context("the tap does not count");
+        }
+        Ok(counted.tp_packets.into())
+    }
+
     /// Waits for a frame that ends so, and returns those that came before it.
     ///
     /// # Errors

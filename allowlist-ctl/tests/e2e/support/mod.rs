@@ -4,9 +4,11 @@ mod bridge;
 mod echo;
 mod http;
 mod knock;
+mod lists;
 mod nobody;
 mod server;
 mod socket;
+mod traffic;
 mod user;
 
 use std::time::Duration;
@@ -15,9 +17,11 @@ pub(crate) use self::{
     bridge::bridge,
     echo::UdpLoop,
     knock::{listen, served, shut_out},
+    lists::{ALLOWED, DENIED, lines},
     nobody::{as_nobody, readable_by_all},
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
     socket::{Answer, exchange},
+    traffic::{Traffic, frames},
     user::User,
 };
 

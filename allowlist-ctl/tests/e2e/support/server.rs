@@ -156,8 +156,14 @@ impl Server {
 
     /// Starts the daemon, and leaves it to whoever asked.
     pub(crate) fn spawn(&self) -> Result<Process> {
-        let options: Vec<_> = self.options.iter().map(String::as_str).collect();
-        Process::spawn("allowlistd", &mut self.allowlistd(&options), self.scratch.path())
+        self.spawn_of(ALLOWLISTD)
+    }
+
+    /// The same with the daemon of another release.
+    pub(crate) fn spawn_of(&self, program: &str) -> Result<Process> {
+        let mut command = self.network.server.namespace.command(program);
+        command.args(Self::places(self.scratch.path(), self.bpffs.path())).args(&self.options);
+        Process::spawn("allowlistd", &mut command, self.scratch.path())
     }
 
     /// Starts the daemon and waits until it serves.
@@ -172,7 +178,8 @@ impl Server {
         self.serve(Process::spawn("allowlistd", &mut command, self.scratch.path())?)
     }
 
-    fn serve(&mut self, mut daemon: Process) -> Result<()> {
+    /// Waits until a daemon serves, and keeps it.
+    pub(crate) fn serve(&mut self, mut daemon: Process) -> Result<()> {
         daemon.ready_at_socket(&self.socket())?;
         self.daemon = Some(daemon);
         Ok(())

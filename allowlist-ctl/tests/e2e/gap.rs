@@ -1,0 +1,254 @@
+//! Whatever becomes of the daemon: the filter is never off, and never in the way of who is allowed.
+//!
+//! `ALLOWLIST_GAP_ROUNDS` says how many things happen to it, `ALLOWLIST_NEXT_RELEASE` where the daemon of a later release
+//! is; without, it is built.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use xtask::lab::{Client, Process, Tap, Wire, until};
+
+use super::support::{ALLOWED, ALLOWLISTD, DENIED, PATIENCE, Server, Traffic, frames, lines};
+
+/// What CI runs: each thing twice.
+const ROUNDS: u32 = 16;
+/// Entries of a list that is replaced.
+const ENTRIES: u32 = 100_000;
+
+const PORTS: [u16; 3] = [7000, 7001, 7002];
+const CABLES: [&str; 2] = ["cable0", "cable1"];
+/// One that is cut and laid anew.
+const SPARE: &str = "cable2";
+/// Frames over the spare cable from each source, once it is attached.
+const BURST: usize = 500;
+
+/// What happens to the daemon.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Kill,
+    KillInTheMidstOfAStart,
+    Restart,
+    Stop,
+    Upgrade,
+    Recreate,
+    Replace,
+    Apply,
+}
+
+const EVENTS: [Event; 8] = [
+    Event::Kill,
+    Event::Recreate,
+    Event::KillInTheMidstOfAStart,
+    Event::Replace,
+    Event::Upgrade,
+    Event::Restart,
+    Event::Apply,
+    Event::Stop,
+];
+
+/// Everything that happens, and to what.
+struct Scene {
+    server: Server,
+    /// The daemon of this release and that of a later one, and which of them runs.
+    releases: [String; 2],
+    running: usize,
+    /// Counts the frames of the spare cable.
+    spare: Option<Wire>,
+    over_spare: usize,
+}
+
+impl Scene {
+    fn happen(&mut self, event: Event, round: u32) -> Result<()> {
+        match event {
+            Event::Kill => {
+                self.server.daemon()?.kill()?;
+                self.start()
+            }
+            Event::KillInTheMidstOfAStart => {
+                self.server.daemon()?.kill()?;
+                for _ in 0..3 {
+                    // Anywhere between its first instruction and the answer at its socket, over the rounds.
+                    let mut daemon = self.spawn()?;
+                    thread::sleep(Duration::from_millis(17 * (u64::from(round % 13)) + 3));
+                    daemon.kill()?;
+                }
+                self.start()
+            }
+            Event::Restart => {
+                ensure!(self.server.daemon()?.terminate()?.success());
+                self.start()
+            }
+            Event::Stop => {
+                ensure!(self.server.daemon()?.terminate()?.success());
+                thread::sleep(Duration::from_millis(300));
+                self.start()
+            }
+            Event::Upgrade => {
+                ensure!(self.server.daemon()?.terminate()?.success());
+                self.running = 1 - self.running;
+                self.start()
+            }
+            Event::Recreate => self.recreate(),
+            Event::Replace => {
+                let lines = lines(round, ENTRIES);
+                let path = "/v1/lists/own?yes=true&force=true";
+                let mut client = Client::connect(&self.server.socket())?;
+                client.request("PUT", path, "text/plain", lines.as_bytes()).map(drop)
+            }
+            Event::Apply => {
+                let mut client = Client::connect(&self.server.socket())?;
+                client.json("PUT", "/v1/policy?yes=true&force=true", &document(round)).map(drop)
+            }
+        }
+    }
+
+    fn spawn(&self) -> Result<Process> {
+        self.server.spawn_of(&self.releases[self.running])
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let daemon = self.spawn()?;
+        self.server.serve(daemon)
+    }
+
+    /// Lays the spare cable anew. What comes over it before the filter is on it is nobody's promise; from then on, all is
+    /// judged.
+    fn recreate(&mut self) -> Result<()> {
+        drop(self.spare.take());
+        let host = &self.server.network.server;
+        let spare = Wire::new(host, SPARE)?;
+        let links = host.namespace.run("ip", &["-json", "link", "show", SPARE])?;
+        let link = &serde_json::from_str::<serde_json::Value>(&links)?[0]["ifindex"];
+        until("the filter on the new interface", PATIENCE, || {
+            let found = self.server.interface(SPARE).ok()?;
+            (found["state"] == "attached" && &found["ifindex"] == link).then_some(())
+        })?;
+        let tap = Tap::new(&host.namespace, SPARE)?;
+        let both = [frames(host, ALLOWED, PORTS)?, frames(host, DENIED, PORTS)?];
+        for _ in 0..BURST.div_ceil(both[0].len()) {
+            for frame in both.iter().flatten() {
+                spare.send(frame)?;
+                self.over_spare += 1;
+            }
+            // Not faster than they are taken: which of them were lost could not be told.
+            thread::sleep(Duration::from_millis(1));
+        }
+        ensure!(spare.dropped()? == 0, "the spare cable lost frames");
+        let expected = BURST.div_ceil(both[0].len()) * both[0].len();
+        let mut came = 0;
+        until("the frames over the new interface", PATIENCE, || {
+            came += tap.came_through().ok()?;
+            (came >= expected as u64).then_some(())
+        })?;
+        thread::sleep(Duration::from_millis(20));
+        came += tap.came_through()?;
+        ensure!(
+            came == expected as u64,
+            "{came} frames instead of {expected} over a new interface"
+        );
+        self.spare = Some(spare);
+        Ok(())
+    }
+}
+
+/// The services of [`PORTS`]: one has entries of its own, one those of a group, one both.
+fn document(round: u32) -> serde_json::Value {
+    let entries =
+        |round, others| -> Vec<String> { lines(round, others).lines().map(Into::into).collect() };
+    let port = |index: usize| [format!("udp/{}", PORTS[index])];
+    json!({
+        "service": {
+            "own": { "ports": port(0), "entries": entries(round, 500) },
+            "groups": { "ports": port(1), "include": ["office"] },
+            "both": { "ports": port(2), "include": ["office"], "entries": ["192.0.2.1"] },
+        },
+        "group": { "office": { "entries": entries(round + 1, 2000) } },
+    })
+}
+
+/// The daemon of a later release: another program, other maps.
+fn next_release() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("ALLOWLIST_NEXT_RELEASE") {
+        return Ok(path.into());
+    }
+    let mut build = Command::new(env::var_os("CARGO").context("run by cargo, or see above")?);
+    build.args(["build", "--package", "allowlist-ctl", "--example", "next-release"]);
+    build.args(["--features", "next-abi"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    ensure!(build.status()?.success(), "the daemon of a later release does not build");
+    let directory = PathBuf::from(ALLOWLISTD);
+    let directory = directory.parent().context("the daemon is in no directory")?;
+    Ok(directory.join("examples/next-release"))
+}
+
+#[test]
+fn not_a_packet_slips_through_or_is_lost_whatever_becomes_of_the_daemon() -> Result<()> {
+    let rounds = env::var("ALLOWLIST_GAP_ROUNDS").map_or(Ok(ROUNDS), |text| text.parse())?;
+    let releases = [ALLOWLISTD.to_owned(), next_release()?.display().to_string()];
+    let options = [CABLES[0], CABLES[1], SPARE].map(|cable| ["--interface", cable]);
+    let mut server = Server::prepare(options.as_flattened())?;
+    let host = &server.network.server;
+    let wires = [Wire::new(host, CABLES[0])?, Wire::new(host, CABLES[1])?];
+    server.start()?;
+    let host = &server.network.server;
+    let taps = [Tap::new(&host.namespace, CABLES[0])?, Tap::new(&host.namespace, CABLES[1])?];
+    let frames = [frames(host, ALLOWED, PORTS)?, frames(host, DENIED, PORTS)?];
+    let mut client = Client::connect(&server.socket())?;
+    client.json("PUT", "/v1/policy?yes=true&force=true", &document(0))?;
+    let mut scene = Scene { server, releases, running: 0, spare: None, over_spare: 0 };
+
+    let begin = Instant::now();
+    let traffic = Traffic::start(wires, frames);
+    let mut came = [0; 2];
+    let mut done = Ok(());
+    for (round, event) in (0..rounds).zip(EVENTS.into_iter().cycle()) {
+        done = scene.happen(event, round).with_context(|| format!("{event:?}, round {round}"));
+        for (came, tap) in came.iter_mut().zip(&taps) {
+            *came += tap.came_through()?;
+        }
+        if came[1] > 0 {
+            done = done.and(Err(anyhow::anyhow!("{} forbidden frames by {event:?}", came[1])));
+        }
+        if done.is_err() {
+            break;
+        }
+    }
+    let (sent, wires) = traffic.stop()?;
+    done?;
+    let lost = [wires[0].dropped()?, wires[1].dropped()?];
+    let expected = sent[0] - lost[0];
+    until("the last frames", PATIENCE, || {
+        came[0] += taps[0].came_through().ok()?;
+        (came[0] >= expected).then_some(())
+    })
+    .with_context(|| format!("{} of {expected} allowed frames came through", came[0]))?;
+    thread::sleep(Duration::from_millis(50));
+    for (came, tap) in came.iter_mut().zip(&taps) {
+        *came += tap.came_through()?;
+    }
+    eprintln!(
+        "{rounds} rounds in {:.1} s: {} frames of the allowed source and {} of the other reached the filter ({lost:?} \
+         more were lost by the cables), and {} over new interfaces",
+        begin.elapsed().as_secs_f64(),
+        expected,
+        sent[1] - lost[1],
+        scene.over_spare,
+    );
+    eprintln!(
+        "{} allowed frames lost, {} forbidden frames in",
+        expected - came[0].min(expected),
+        came[1]
+    );
+    ensure!(came == [expected, 0], "came through: {came:?} instead of {:?}", [expected, 0]);
+    ensure!(sent[0] > 1000 && sent[1] > 1000, "{sent:?}");
+    Ok(())
+}
