@@ -4,9 +4,12 @@
 
 mod options;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
 
 pub(super) use self::options::{ChangeArgs, EndArgs, EntryArgs, ModeArg, ProtectArgs, Shell};
 use crate::kernel::XdpMode;
@@ -20,6 +23,13 @@ A first session:
 Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing,
 5 refused by a guard or not confirmed, 6 not found, 7 revision conflict";
 
+const DEFAULT_SOCKET: &str = "/run/allowlist/allowlistd.sock";
+
+/// An empty variable is one that is not set.
+fn socket(text: OsString) -> PathBuf {
+    if text.is_empty() { DEFAULT_SOCKET.into() } else { text.into() }
+}
+
 /// Says who may reach the protected ports of this server.
 #[derive(Debug, Parser)]
 #[command(name = "allowlist-ctl", version = crate::version::long(), after_help = AFTER_HELP)]
@@ -27,7 +37,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing
 pub(super) struct Args {
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", env = "ALLOWLIST_SOCKET")]
-    #[arg(default_value = "/run/allowlist/allowlistd.sock", help_heading = "Global options")]
+    #[arg(default_value = DEFAULT_SOCKET)]
+    #[arg(value_parser = OsStringValueParser::new().map(socket), help_heading = "Global options")]
     pub(super) socket: PathBuf,
     /// Print one JSON document instead of text, errors too
     #[arg(long, global = true, help_heading = "Global options")]

@@ -11,6 +11,7 @@ use super::{
     console::{Console, Style, clean},
     document::InvalidPolicy,
     exit::Exit,
+    file::FileError,
     render::cut_lines,
 };
 use crate::{
@@ -26,7 +27,7 @@ pub(super) enum Error {
     Usage(Vec<String>),
     /// The file of a list.
     #[error(transparent)]
-    File(#[from] super::file::FileError),
+    File(#[from] FileError),
     /// The policy of `apply`.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
@@ -182,8 +183,21 @@ impl Error {
                 ErrorCode::Unconfirmed => Some("--yes does it without asking".to_owned()),
                 ErrorCode::Guarded => Some("--force does it all the same".to_owned()),
                 ErrorCode::TooLarge => Some("give fewer entries at once".to_owned()),
+                ErrorCode::InvalidLines => Some("correct that, and run it again".to_owned()),
+                ErrorCode::RevisionConflict => Some(
+                    "see with `allowlist-ctl revisions` what has changed, and try again".to_owned(),
+                ),
                 _ => None,
             }),
+            Self::Policy(_) | Self::File(FileError::Encoding { .. }) => {
+                Some("correct that, and run it again".to_owned())
+            }
+            Self::File(FileError::Read { .. }) => {
+                Some("give a file that is there and that you may read".to_owned())
+            }
+            Self::File(FileError::TooLarge { .. }) => {
+                Some("split it into several lists".to_owned())
+            }
             _ => None,
         }
     }
@@ -240,7 +254,8 @@ impl Error {
         }
     }
 
-    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// The document that the daemon's refusals are.
+    pub(super) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let document = Document {
             error: DocumentError {
                 code: self.code(),

@@ -23,6 +23,7 @@ mod testing;
 mod when;
 
 use std::{
+    env,
     io::{self, BufWriter, IsTerminal as _},
     process::ExitCode,
 };
@@ -32,6 +33,7 @@ use clap::{CommandFactory as _, Parser as _};
 use self::{
     args::Args,
     console::{Console, Paint},
+    error::Error,
     exit::Exit,
 };
 
@@ -41,16 +43,29 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
+/// Tells why arguments were not read, or the help that was asked for.
+fn unread(error: &clap::Error) -> Exit {
+    // Help that nobody reads any more is no failure.
+    if !error.use_stderr() {
+        let _: io::Result<()> = error.print();
+        return Exit::Done;
+    }
+    if env::args_os().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let told = text.strip_prefix("error: ").unwrap_or(&text).trim().to_owned();
+        let _: io::Result<()> = Error::Usage(vec![told]).write_json(&mut io::stderr());
+    } else {
+        let _: io::Result<()> = error.print();
+    }
+    Exit::Usage
+}
+
 /// Runs `allowlist-ctl` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Help that nobody reads any more is no failure.
-            let _: io::Result<()> = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
-        }
+        Err(error) => return unread(&error).into(),
     };
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let mut console = Console {

@@ -36,7 +36,7 @@ const FIRST_STEP: &str =
 fn without_entries(name: &Name, state: ServiceState) -> String {
     match state {
         ServiceState::Open => format!("No entries: {name} is accessible to everyone."),
-        ServiceState::Closed => format!("No entries: {name} is accessible to no one."),
+        ServiceState::Closed => format!("No entries: {name} is accessible to trusted alone."),
     }
 }
 

@@ -17,7 +17,10 @@ use crate::{
 /// [`ErrorCode::Invalid`] with everything that is wrong.
 pub(super) fn new_entries(specs: &[EntrySpec]) -> Result<Vec<NewEntry>, Problem> {
     read_all(specs, |spec| {
-        let comment = parse_comment(spec.comment.as_deref().unwrap_or_default())?;
+        let comment = match &spec.comment {
+            Some(comment) => Some(parse_comment(comment)?.unwrap_or_default()),
+            None => None,
+        };
         let keys = parse_keys(&spec.entry)?;
         let expires_at = spec.expires_at;
         Ok(keys

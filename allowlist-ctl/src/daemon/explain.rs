@@ -19,6 +19,18 @@ pub(super) fn in_words(change: &Change) -> String {
     }
 }
 
+/// Why a change is refused; what is wrong in a document is so as a bad line of it is.
+pub(super) fn explain_change(change: &Change, refusal: &Refusal) -> Problem {
+    let problem = explain_refusal(refusal);
+    match (change, problem.code) {
+        (Change::Apply(_), ErrorCode::Invalid | ErrorCode::NotFound) => {
+            Problem { code: ErrorCode::InvalidLines, hint: None, ..problem }
+                .hint("correct the policy that is to be applied, and try again")
+        }
+        _ => problem,
+    }
+}
+
 pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {
     let (code, hint) = match refusal {
         Refusal::NoSuchService(_) => {

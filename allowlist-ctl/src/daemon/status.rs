@@ -10,7 +10,7 @@ use allowlist_common::{
 use jiff::Timestamp;
 
 use super::{
-    owner::{pending, told},
+    owner::{all_ended, pending, told},
     shared::Shared,
 };
 use crate::{
@@ -71,7 +71,7 @@ fn service_status(
         state: state(policy, service),
         include: service.includes.iter().cloned().collect(),
         entries: policy.count_entries(service),
-        expired: count_expired(policy, service),
+        expired: policy.count_expired(service, Timestamp::now()),
         admitted: count(Judged::Admitted)?,
         admitted_open: count(Judged::AdmittedOpen)?,
         denied: count(Judged::Denied)?,
@@ -94,13 +94,6 @@ fn group_status(policy: &Policy, name: &Name, group: &Group) -> GroupStatus {
         included_by: policy.including(name),
         follow: group.follow.clone(),
     }
-}
-
-/// How many entries of a service and its groups have expired.
-fn count_expired(policy: &Policy, service: &Service) -> usize {
-    let now = Timestamp::now();
-    let groups = policy.groups_of(service).map(|(_, group)| group.entries.count_expired(now));
-    service.entries.count_expired(now) + groups.sum::<usize>()
 }
 
 fn unmatched(shared: &Shared) -> Result<BTreeMap<String, Traffic>, Problem> {
@@ -154,9 +147,18 @@ const fn aside_name(aside: Aside) -> &'static str {
 fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
     let mut warnings = Vec::new();
     for (group, (path, problem)) in shared.followed() {
-        let (path, problem) = (path.display(), told(&problem));
+        let (path, told) = (path.display(), told(&problem));
+        let how = match problem.code {
+            ErrorCode::Unconfirmed => Some("--yes"),
+            ErrorCode::Guarded => Some("--force"),
+            _ => None,
+        };
+        let how = how.map(|option| {
+            format!("; `allowlist-ctl group {group} --follow {path} {option}` takes them")
+        });
+        let how = how.unwrap_or_default();
         warnings.push(format!(
-            "{group} keeps its entries and does not take those of {path}: {problem}"
+            "{group} keeps its entries and does not take those of {path}: {told}{how}"
         ));
     }
     for (path, writable) in shared.writable() {
@@ -189,11 +191,8 @@ fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) ->
         if service.mode == Mode::Off {
             warnings.push(format!("{name} is off: its packets are not judged"));
         }
-        let entries = policy.count_entries(service);
-        if entries > 0 && count_expired(policy, service) == entries {
-            warnings.push(format!(
-                "all entries of {name} have expired: it admits only those that trusted allows"
-            ));
+        if policy.has_ended(service, Timestamp::now()) {
+            warnings.push(all_ended(name));
         }
         for interface in service.interfaces.iter().filter(|interface| !is_attached(interface)) {
             warnings.push(format!("{name} is limited to {interface}, which has no filter"));

@@ -186,6 +186,7 @@ pub fn apply(
         restored: Vec::new(),
     };
     let out = &mut outcome;
+    out.policy.ids.pass_time(now);
     let changed = match change {
         Change::Protect { name, settings } => protect(&mut out.policy, name, settings)?,
         Change::SetMode { name, mode } => set_mode(&mut out.policy, name, *mode)?,
@@ -199,7 +200,7 @@ pub fn apply(
                 }
                 Ok(())
             })?;
-            notes::tell_excepts(out, name, entries);
+            notes::tell_excepts(out, name, entries, now);
             changed
         }
         Change::Remove { name, keys } => edit(out, name, |edit| edit.remove(name, keys))?,
@@ -218,6 +219,31 @@ pub fn apply(
         outcome.policy.revision += 1;
     }
     Ok(outcome)
+}
+
+impl Outcome {
+    /// Makes the entries that a group has from its file exactly these, in the same revision.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchList`]
+    pub fn take_file(
+        &mut self,
+        before: &Policy,
+        group: &Name,
+        entries: &[NewEntry],
+        author: &Arc<Author>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        edit(self, group, |edit| {
+            edit.replace(Origin::File, entries, author, now);
+            Ok(())
+        })
+        .map(|changed| {
+            if changed {
+                self.policy.revision = before.revision + 1;
+            }
+        })
+    }
 }
 
 #[cfg(test)]

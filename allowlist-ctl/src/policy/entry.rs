@@ -289,7 +289,7 @@ impl BootClock {
 pub struct NewEntry {
     /// Prefix, kind and origin.
     pub key: EntryKey,
-    /// The operator's note.
+    /// The operator's note; an empty one takes away what is there, where none keeps it.
     pub comment: Option<Arc<str>>,
     /// From when on it no longer decides.
     pub expires_at: Option<Timestamp>,

@@ -1,15 +1,24 @@
 //! Ids of entries.
 
+use std::mem;
+
 use imbl::Vector;
+use jiff::{SignedDuration, Timestamp};
 
 /// The ids that are taken: as few and as small as possible, for the kernel keeps arrays by id.
 #[derive(Clone, Debug, Default)]
 pub struct EntryIds {
     highest: u32,
     free: Vector<u32>,
+    /// Given back lately: the second ones before the first.
+    resting: [Vector<u32>; 2],
+    turned_at: Option<Timestamp>,
 }
 
 impl EntryIds {
+    /// So long an id is nobody's before it is somebody else's: what it matched last is known to the second.
+    const REST: SignedDuration = SignedDuration::from_secs(2);
+
     /// The pool in which exactly `taken` are taken.
     pub fn from_taken(taken: impl Iterator<Item = u32>) -> Self {
         let mut taken: Vec<u32> = taken.collect();
@@ -17,7 +26,8 @@ impl EntryIds {
         let highest = taken.last().copied().unwrap_or(0);
         let mut next = taken.into_iter().peekable();
         let free = (1..=highest).filter(|id| next.next_if_eq(id).is_none()).collect();
-        Self { highest, free }
+        // When they were given back is not known.
+        Self { highest, resting: [free, Vector::new()], ..Self::default() }
     }
 
     /// The greatest id that was ever taken.
@@ -26,9 +36,24 @@ impl EntryIds {
         self.highest
     }
 
+    /// Lets those be taken that have rested by then; to be called before a change.
+    pub fn pass_time(&mut self, now: Timestamp) {
+        // A clock that was set back starts anew.
+        let is_time = self.turned_at.is_none_or(|turned| {
+            let rested = now.duration_since(turned);
+            rested >= Self::REST || rested.is_negative()
+        });
+        if is_time {
+            let [late, early] = &mut self.resting;
+            self.free.append(mem::take(early));
+            *early = mem::take(late);
+            self.turned_at = Some(now);
+        }
+    }
+
     /// Takes an id; never 0.
     pub fn take(&mut self) -> u32 {
-        self.free.pop_back().unwrap_or_else(|| {
+        self.free.pop_front().unwrap_or_else(|| {
             self.highest += 1;
             self.highest
         })
@@ -36,7 +61,7 @@ impl EntryIds {
 
     /// Gives an id back.
     pub fn give_back(&mut self, id: u32) {
-        self.free.push_back(id);
+        self.resting[0].push_back(id);
     }
 }
 
@@ -45,13 +70,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_used_again_and_never_twice() {
+    fn ids_are_used_again_when_they_have_rested_and_never_twice() {
+        let after = |seconds| Timestamp::from_second(seconds).unwrap();
         let mut ids = EntryIds::from_taken([2, 5].into_iter());
-        let mut taken: Vec<u32> = (0..4).map(|_| ids.take()).collect();
-        taken.sort_unstable();
-        assert_eq!(taken, [1, 3, 4, 6]);
-        ids.give_back(3);
-        assert_eq!(ids.take(), 3);
+        ids.pass_time(after(0));
+        assert_eq!(ids.take(), 6);
+        ids.pass_time(after(1));
         assert_eq!(ids.take(), 7);
+        ids.pass_time(after(2));
+        ids.give_back(7);
+        let taken: Vec<u32> = (0..4).map(|_| ids.take()).collect();
+        assert_eq!(taken, [1, 3, 4, 8]);
+        // Given back just after a turn, and just before one.
+        ids.pass_time(after(3));
+        ids.give_back(3);
+        ids.pass_time(after(4));
+        assert_eq!(ids.take(), 9);
+        ids.pass_time(after(5));
+        assert_eq!(ids.take(), 10);
+        ids.pass_time(after(6));
+        assert_eq!([ids.take(), ids.take(), ids.take()], [7, 3, 11]);
+        // The clock was set back.
+        ids.give_back(10);
+        ids.pass_time(after(1));
+        ids.pass_time(after(2));
+        assert_eq!(ids.take(), 12);
+        ids.pass_time(after(3));
+        assert_eq!(ids.take(), 10);
     }
 }

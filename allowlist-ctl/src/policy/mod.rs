@@ -22,6 +22,8 @@ pub mod table;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
+
 use self::group::{TRUSTED, TRUSTED_NUMBER};
 pub use self::{
     entry::{Author, Entries, Entry, EntryKey, Kind, Origin},
@@ -120,6 +122,20 @@ impl Policy {
     #[must_use]
     pub fn is_closed(&self, service: &Service) -> bool {
         self.count_entries(service) > 0 || service.when_empty == service::WhenEmpty::Closed
+    }
+
+    /// How many entries of a service and its groups have expired.
+    #[must_use]
+    pub fn count_expired(&self, service: &Service, now: Timestamp) -> usize {
+        let groups = self.groups_of(service).map(|(_, group)| group.entries.count_expired(now));
+        service.entries.count_expired(now) + groups.sum::<usize>()
+    }
+
+    /// Whether a service has entries, and all of them have expired.
+    #[must_use]
+    pub fn has_ended(&self, service: &Service, now: Timestamp) -> bool {
+        let expired = self.count_expired(service, now);
+        expired > 0 && expired == self.count_entries(service)
     }
 
     /// Names of the services that were closed in this policy and would admit everyone in `next`.

@@ -137,7 +137,11 @@ impl Sources {
     }
 
     /// The excepts that deny part of a prefix, or all of it, though it is allowed; some of them where they are many.
-    pub fn excepts_within(&self, prefix: Prefix) -> impl Iterator<Item = (ListNumber, &EntryKey)> {
+    pub fn excepts_within(
+        &self,
+        prefix: Prefix,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (ListNumber, &EntryKey)> {
         /// So many entries of a list are looked at: this is for a note to the operator.
         const LOOKED_AT: usize = 10_000;
         self.0.iter().flat_map(move |(number, entries)| {
@@ -145,7 +149,7 @@ impl Sources {
                 .from(EntryKey::manual(prefix, Kind::Allow))
                 .take(LOOKED_AT)
                 .take_while(move |(key, _)| prefix.contains(&key.prefix))
-                .filter(|(key, _)| key.kind == Kind::Except)
+                .filter(move |(key, entry)| key.kind == Kind::Except && !entry.is_expired(now))
                 .map(|(key, _)| (*number, key))
         })
     }

@@ -174,7 +174,7 @@ fn a_policy_that_cannot_be_read_changes_nothing() -> Result<()> {
             1,
             "line 5: redis: 'x' is not an",
         ),
-        (format!("{service}include = ['nobody']\n"), 6, "there is no group 'nobody'"),
+        (format!("{service}include = ['nobody']\n"), 1, "there is no group 'nobody'"),
         (format!("{service}interfaces = ['a/b']\n"), 1, "a/b"),
         (format!("{service}\n[service.b]\nports = ['tcp/1']\n"), 1, "overlaps"),
         (format!("{service}\n[group.redis]\n"), 1, "share their names"),
@@ -357,6 +357,16 @@ fn an_entry_that_has_ended_is_told_so_and_opens_nothing() -> Result<()> {
     ensure!(told.stdout.contains(": comment 'visitor' -> 'guest'\n"), "{told:?}");
     let told = server.done(&["add", "redis", "10.1.0.0/16"])?;
     ensure!(told.contains("10.1.0.0/16 was there already: it no longer ends"), "{told}");
+    let told = server.done(&["add", "redis", "10.1.0.0/16", "--comment", ""])?;
+    ensure!(told.contains("10.1.0.0/16 was there already: its comment is new"), "{told}");
+    ensure!(!server.done(&["list", "redis"])?.contains("guest"));
+    let ended = server.write("ended.txt", "2.2.2.2 until=2020-01-01T00:00Z\n")?;
+    let outcome = server.ctl(&["replace", "redis", "-f", &ended])?;
+    ensure!(outcome.stderr.contains("warning: all entries of redis have expired"), "{outcome:?}");
+    // Back as it was added before.
+    server.done(&["replace", "redis", "-f", "/dev/null", "--yes"])?;
+    server.done(&["rollback"])?;
+    server.done(&["add", "redis", "2.2.2.2"])?;
     for (end, said) in [
         (&["--for", "0s"][..], "is no time at all"),
         (&["--for", "1mo"], "write days"),

@@ -99,6 +99,8 @@ fn with_json_a_refusal_is_a_document() -> Result<()> {
     for (arguments, code, kind) in [
         (&["--json", "list", "nothing"][..], 6, "not_found"),
         (&["--json", "add", "redis", "x"], 2, "invalid"),
+        (&["--json", "nothing"], 2, "invalid"),
+        (&["add", "--json", "redis"], 2, "invalid"),
         (&["--json", "unprotect", "redis"], 5, "unconfirmed"),
         (&["--json", "add", "redis", "10.0.0.1", "--if-revision", "1"], 7, "revision_conflict"),
     ] {

@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use xtask::lab::until;
+use xtask::lab::{Connection, until};
 
-use super::support::{PATIENCE, REDIS, Server, served, shut_out};
+use super::support::{Outcome, PATIENCE, REDIS, Server, served, shut_out};
 
 /// So long the daemon waits for a file to settle, and for one that is gone to come back.
 const SETTLED: Duration = Duration::from_secs(4);
@@ -231,6 +231,54 @@ fn a_file_that_cannot_be_taken_when_it_is_first_followed_is_said_so() -> Result<
         let problem = reply.refused(400, "invalid")?;
         ensure!(problem["message"].to_string().contains("is not an absolute path"), "{problem}");
     }
+    Ok(())
+}
+
+#[test]
+fn what_is_in_a_file_is_guarded_shown_and_undone_with_the_command_that_follows_it() -> Result<()> {
+    let server = server()?;
+    let [redis, _] = server.network.server.port(REDIS);
+    server.make("POST /v1/lists/office/add", &entry("10.77.0.0/24"))?;
+    let mut connection = Connection::open(server.alice(), redis, PATIENCE)?;
+    let path = server.write("office.txt", "!10.77.0.2\n10.88.0.0/16 # lab\n")?;
+    let follow = ["group", "office", "--follow", path.as_str()];
+    let revision = server.revision()?;
+    server.fails(&follow, 5, "this would cut an established connection, that of 10.77.0.2")?;
+    let Outcome { stdout, stderr, .. } = server.ctl(&[&follow[..], &["--dry-run"]].concat())?;
+    let shown = stdout + &stderr;
+    for line in ["!10.77.0.2/32", "10.88.0.0/16", "would cut"] {
+        ensure!(shown.contains(line), "no {line} in {shown}");
+    }
+    ensure!(server.revision()? == revision && entries(&server)? == ["10.77.0.0/24 manual"]);
+    connection.ping(PATIENCE)?;
+
+    server.done(&[&follow[..], &["--force"]].concat())?;
+    shut_out(server.alice(), redis)?;
+    ensure!(server.revision()? == revision + 1, "one command, one revision");
+    ensure!(entries(&server)?.len() == 3, "{:?}", entries(&server)?);
+    server.done(&["rollback"])?;
+    ensure!(entries(&server)? == ["10.77.0.0/24 manual"]);
+    served(server.alice(), redis)?;
+
+    // Nothing is said to be open that the file closes.
+    server.make("POST /v1/lists/office/remove?yes=true", &entry("10.77.0.0/24"))?;
+    server.write("office.txt", "10.77.0.2\n")?;
+    let told = server.done(&follow)?;
+    ensure!(!told.contains("everyone"), "{told}");
+    // Emptied as it is meant: whoever says so has it taken.
+    server.write("office.txt", "")?;
+    let way_out = format!("`allowlist-ctl group office --follow {path} --yes` takes them");
+    warns(&server, &way_out)?;
+    shut_out(server.bob(), redis)?;
+    server.fails(&follow, 5, "is accessible to everyone")?;
+    server.done(&[&follow[..], &["--yes"]].concat())?;
+    served(server.bob(), redis)?;
+    ensure!(warnings(&server)?.is_empty(), "{:?}", warnings(&server)?);
+    // Followed no more, its entries are kept.
+    server.write("office.txt", "10.77.0.2\n10.77.0.4\n")?;
+    becomes(&server, &["10.77.0.2/32 file", "10.77.0.4/32 file"])?;
+    let told = server.done(&["group", "office", "--follow", "none"])?;
+    ensure!(told.contains("stay in office, as if added by command: 2"), "{told}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use toml::{Spanned, value::Datetime};
 
@@ -23,63 +23,82 @@ use crate::{
 /// Reads a policy.
 ///
 /// # Errors
-/// [`InvalidPolicy`], with every entry that is none, but for a text that is no TOML at all.
+/// [`InvalidPolicy`], with every value that is none, but for a text whose form is not that of a policy at all.
 pub(super) fn parse(text: &str, name: &str) -> Result<PolicyDocument, InvalidPolicy> {
-    let places = Places(text);
     let policy: Policy = toml::from_str(text).map_err(|error| {
-        let (line, column) = places.find(error.span().map_or(0, |span| span.start));
+        let (line, column) = Places(text).find(error.span().map_or(0, |span| span.start));
         let reason = error.message().to_owned();
         InvalidPolicy::Unreadable { name: name.to_owned(), line, column, reason }
     })?;
-    let mut wrong = Vec::new();
-    let mut entries = |list: &Name, entries: Vec<Spanned<Entry>>| -> Vec<DocumentEntry> {
-        let entries = entries.into_iter().map(|spanned| {
-            let start = spanned.span().start;
-            let Entry(entry) = spanned.into_inner();
-            if let Err(error) = check(&entry) {
-                let (line, _) = places.find(start);
-                wrong.push((line, format!("line {line}: {list}: {error}")));
-            }
-            entry
-        });
-        entries.collect()
-    };
+    let mut wrong = Wrong { places: Places(text), list: None, problems: Vec::new() };
     let service = policy.service.into_iter().map(|(name, service)| {
-        let Service {
-            ports,
-            interfaces,
-            addresses,
-            include,
-            mode,
-            action,
-            when_empty,
-            entries: spanned,
-        } = service;
-        let entries = entries(&name, spanned);
+        wrong.list = Some(name.clone());
         let service = ServiceDocument {
-            ports,
-            interfaces,
-            addresses,
-            include,
-            mode,
-            action,
-            when_empty,
-            entries,
+            ports: wrong.sift(service.ports),
+            interfaces: service.interfaces,
+            addresses: wrong.sift(service.addresses),
+            include: wrong.sift(service.include),
+            mode: wrong.one(service.mode),
+            action: wrong.one(service.action),
+            when_empty: wrong.one(service.when_empty),
+            entries: wrong.entries(service.entries),
         };
         (name, service)
     });
     let service = service.collect();
-    let group = policy.group.into_iter().map(|(name, Group { follow, entries: spanned })| {
-        let entries = entries(&name, spanned);
-        (name, GroupDocument { follow, entries })
+    let group = policy.group.into_iter().map(|(name, group)| {
+        wrong.list = Some(name.clone());
+        (name, GroupDocument { follow: group.follow, entries: wrong.entries(group.entries) })
     });
     let document = PolicyDocument { service, group: group.collect() };
-    if wrong.is_empty() {
+    let Wrong { mut problems, .. } = wrong;
+    if problems.is_empty() {
         return Ok(document);
     }
-    wrong.sort_unstable();
-    let wrong = wrong.into_iter().map(|(_, problem)| problem).collect();
+    problems.sort_unstable();
+    let wrong = problems.into_iter().map(|(_, problem)| problem).collect();
     Err(InvalidPolicy::Entries { name: name.to_owned(), wrong })
+}
+
+/// What is wrong, and where.
+struct Wrong<'a> {
+    places: Places<'a>,
+    /// The service or group that is read.
+    list: Option<Name>,
+    problems: Vec<(usize, String)>,
+}
+
+impl Wrong<'_> {
+    fn note(&mut self, at: usize, problem: impl fmt::Display) {
+        let (line, _) = self.places.find(at);
+        let list = self.list.as_ref().map_or("", Name::as_str);
+        self.problems.push((line, format!("line {line}: {list}: {problem}")));
+    }
+
+    fn take<T>(&mut self, value: Spanned<Lenient<T>>) -> Option<T> {
+        let start = value.span().start;
+        value.into_inner().0.map_err(|problem| self.note(start, problem)).ok()
+    }
+
+    fn sift<T>(&mut self, values: Vec<Spanned<Lenient<T>>>) -> Vec<T> {
+        values.into_iter().filter_map(|value| self.take(value)).collect()
+    }
+
+    fn one<T: Default>(&mut self, value: Option<Spanned<Lenient<T>>>) -> T {
+        value.and_then(|value| self.take(value)).unwrap_or_default()
+    }
+
+    fn entries(&mut self, entries: Vec<Spanned<Entry>>) -> Vec<DocumentEntry> {
+        let read = |spanned: Spanned<Entry>| {
+            let start = spanned.span().start;
+            let checked = spanned
+                .into_inner()
+                .0
+                .and_then(|entry| check(&entry).map(|()| entry).map_err(|error| error.to_string()));
+            checked.map_err(|problem| self.note(start, problem)).ok()
+        };
+        entries.into_iter().filter_map(read).collect()
+    }
 }
 
 fn check(entry: &DocumentEntry) -> Result<(), InvalidEntry> {
@@ -90,6 +109,16 @@ fn check(entry: &DocumentEntry) -> Result<(), InvalidEntry> {
     parse_keys(entry)?;
     parse_comment(comment.unwrap_or_default())?;
     Ok(())
+}
+
+/// A value, or why it is none: so that one that is wrong does not hide the others.
+struct Lenient<T>(Result<T, String>);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(deserializer)?;
+        Ok(Self(T::deserialize(value).map_err(|error| error.message().to_owned())))
+    }
 }
 
 /// Lines and columns of a text.
@@ -116,19 +145,16 @@ struct Policy {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Service {
-    ports: Vec<Ports>,
+    ports: Vec<Spanned<Lenient<Ports>>>,
     #[serde(default)]
     interfaces: Vec<String>,
     #[serde(default)]
-    addresses: Vec<Prefix>,
+    addresses: Vec<Spanned<Lenient<Prefix>>>,
     #[serde(default)]
-    include: Vec<Name>,
-    #[serde(default)]
-    mode: Mode,
-    #[serde(default)]
-    action: Action,
-    #[serde(default)]
-    when_empty: WhenEmpty,
+    include: Vec<Spanned<Lenient<Name>>>,
+    mode: Option<Spanned<Lenient<Mode>>>,
+    action: Option<Spanned<Lenient<Action>>>,
+    when_empty: Option<Spanned<Lenient<WhenEmpty>>>,
     #[serde(default)]
     entries: Vec<Spanned<Entry>>,
 }
@@ -140,8 +166,8 @@ struct Group {
     entries: Vec<Spanned<Entry>>,
 }
 
-/// A string, or a table with an entry and what is said about it.
-struct Entry(DocumentEntry);
+/// A string, or a table with an entry and what is said about it; or what is wrong with its end.
+struct Entry(Result<DocumentEntry, String>);
 
 impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,32 +178,32 @@ impl<'de> Deserialize<'de> for Entry {
 struct EntryVisitor;
 
 impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = DocumentEntry;
+    type Value = Result<DocumentEntry, String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(r#""10.0.0.0/8" or { entry = "10.0.0.0/8", comment = "office" }"#)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<DocumentEntry, E> {
-        Ok(DocumentEntry::Bare(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Ok(DocumentEntry::Bare(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<DocumentEntry, E> {
-        Ok(DocumentEntry::Bare(text))
+    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Ok(DocumentEntry::Bare(text)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DocumentEntry, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Full {
             entry: String,
             comment: Option<String>,
-            expires_at: Option<End>,
+            expires_at: Option<Lenient<End>>,
         }
         let Full { entry, comment, expires_at } =
             Full::deserialize(MapAccessDeserializer::new(map))?;
-        let expires_at = expires_at.map(|End(end)| end);
-        Ok(EntrySpec { entry, comment, expires_at }.into())
+        let expires_at = expires_at.map(|Lenient(end)| end.map(|End(end)| end)).transpose();
+        Ok(expires_at.map(|expires_at| EntrySpec { entry, comment, expires_at }.into()))
     }
 }
 

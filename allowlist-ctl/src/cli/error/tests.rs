@@ -60,7 +60,8 @@ fn an_error_is_a_sentence_and_what_to_do() {
                 ..Problem::new(ErrorCode::InvalidLines, "2 lines cannot be read")
             }),
             1,
-            "error: 2 lines cannot be read\n  line 1: bad\n  line 2: \\u{1b}[2J\n",
+            "error: 2 lines cannot be read\n  line 1: bad\n  line 2: \\u{1b}[2J\n\
+             hint: correct that, and run it again\n",
         ),
         (
             Error::Ended,
@@ -96,7 +97,7 @@ fn an_error_is_a_sentence_and_what_to_do() {
             }),
             1,
             "error: 2 entries of p.toml cannot be read; nothing was changed\n\
-             \x20 line 3: a: bad\n  line 4: a: worse\n",
+             \x20 line 3: a: bad\n  line 4: a: worse\nhint: correct that, and run it again\n",
         ),
     ];
     for (error, exit, expected) in table {

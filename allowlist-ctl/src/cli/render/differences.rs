@@ -69,7 +69,10 @@ fn told<T: Terms>(what: &str, before: Option<&T>, after: Option<&T>) -> (char, S
             let changes = changes.map(|(before, after)| {
                 format!("{} {} -> {}", before.name, before.value, after.value)
             });
-            ('~', Style::Other, format!("{what}: {}", join(changes, ", ")))
+            let changes = join(changes, ", ");
+            // Who added it when is all that differs, as after going back to before it was removed.
+            let changes = if changes.is_empty() { "as it was added at first" } else { &changes };
+            ('~', Style::Other, format!("{what}: {changes}"))
         }
         (None, Some(after)) => ('+', Style::Good, format!("{what}{}", after.description())),
         (Some(before), None) => ('-', Style::Gone, format!("{what}{}", before.description())),

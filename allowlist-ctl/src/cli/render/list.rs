@@ -158,7 +158,7 @@ ENTRY         ADDED BY  ADDED                 EXPIRES               LAST HIT    
 
 No entries: web is accessible to everyone.
 
-No entries: ssh is accessible to no one.
+No entries: ssh is accessible to trusted alone.
 ";
         assert_eq!(written(document), expected);
     }

@@ -79,8 +79,9 @@ fn specs(
     expires_at: Option<Timestamp>,
     wrong: &mut Wrong,
 ) -> EntrySpecs {
-    let comment = comment.and_then(|comment| wrong.take(parse_comment(comment)).flatten());
-    let comment = comment.as_deref().map(ToOwned::to_owned);
+    // An empty one is sent, too: it takes away the one that is there.
+    let comment = comment.and_then(|comment| wrong.take(parse_comment(comment)));
+    let comment = comment.map(|comment| comment.as_deref().unwrap_or_default().to_owned());
     let entries = entries.cidrs.iter().filter_map(|cidr| {
         let cidr = cidr.trim();
         let mark = if entries.except && !cidr.starts_with('!') { "!" } else { "" };

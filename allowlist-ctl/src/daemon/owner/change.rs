@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use tracing::error;
 
-use super::{Owner, followed, now, trail::Deed};
+use super::{
+    Owner,
+    followed::{self, FileRead},
+    now,
+    trail::Deed,
+};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
-    daemon::explain::{explain_refusal, explain_store, explain_sync, in_words},
+    daemon::explain::{explain_change, explain_store, explain_sync, in_words},
     policy::{
         Author,
         change::{self, Change, Outcome},
@@ -43,8 +48,9 @@ impl Owner {
     ) -> Result<Changed, Problem> {
         self.check_free()?;
         self.check_revision(options)?;
-        let outcome = change::apply(&self.policy, change, &deed.author, now())
-            .map_err(|refusal| explain_refusal(&refusal))?;
+        let mut outcome = change::apply(&self.policy, change, &deed.author, now())
+            .map_err(|refusal| explain_change(change, &refusal))?;
+        let files = self.read_files(change, &mut outcome)?;
         let before = self.policy.clone();
         let mut done = Changed {
             changed: outcome.policy.revision != before.revision,
@@ -63,23 +69,18 @@ impl Owner {
                 deadline: Deadline::after(seconds),
                 interface: None,
             });
-            // What a rollback brings back holds until the file changes.
-            let begun = match change {
-                Change::Restore(_) => Vec::new(),
-                _ => followed::begun(&before, &outcome.policy),
-            };
             self.commit(&outcome, deed, |draft| {
-                begun.iter().try_for_each(|name| followed::forget(draft, &outcome.policy, name))?;
+                files.iter().try_for_each(|file| file.write(draft))?;
                 draft.pending(pending.as_ref())
             })?;
             self.set_pending(pending);
         }
         let mut report = self.report(change, &before, outcome, done);
-        if report.changed && !options.dry_run {
-            for name in followed::begun(&before, &self.policy.clone()) {
-                report.warnings.extend(self.read_followed(&name));
+        report.warnings.extend(files.iter().filter_map(FileRead::warning));
+        if !options.dry_run {
+            for file in files {
+                self.tell_read(file);
             }
-            report.revision = self.policy.revision;
         }
         Ok(report)
     }

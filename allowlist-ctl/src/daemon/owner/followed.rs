@@ -21,7 +21,7 @@ use crate::{
     },
     policy::{
         EntryKey, Name, Origin, Policy,
-        change::{self, Change},
+        change::{self, Change, Outcome},
         entry::NewEntry,
     },
     store::{Draft, StoreError},
@@ -46,8 +46,9 @@ pub(super) fn paths(policy: &Policy) -> BTreeSet<PathBuf> {
     policy.groups.values().filter_map(|group| group.follow.clone()).collect()
 }
 
-/// The groups that begin to follow a file, or another one.
-pub(super) fn begun(before: &Policy, after: &Policy) -> Vec<Name> {
+/// The groups that a change has follow a file, or another one: what is in it becomes part of the change. Not those that
+/// a rollback brings back, which hold until the file changes.
+fn begun(before: &Policy, after: &Policy, change: &Change) -> BTreeSet<Name> {
     let follows = |policy: &Policy, name: &Name| {
         policy.groups.get(name).and_then(|group| group.follow.clone())
     };
@@ -55,13 +56,50 @@ pub(super) fn begun(before: &Policy, after: &Policy) -> Vec<Name> {
         let now = follows(after, name);
         now.is_some() && now != follows(before, name)
     };
-    after.groups.keys().filter(begins).cloned().collect()
+    match change {
+        Change::Restore(_) => BTreeSet::new(),
+        // Asked for, it is read again, too.
+        Change::SetGroup { name, follow: Some(Some(_)) } => [name.clone()].into(),
+        _ => after.groups.keys().filter(begins).cloned().collect(),
+    }
 }
 
-/// Forgets what a group took from its file when it followed it before.
-pub(super) fn forget(draft: &Draft<'_>, policy: &Policy, name: &Name) -> Result<(), StoreError> {
-    let follow = policy.groups.get(name).and_then(|group| group.follow.as_deref());
-    follow.map_or(Ok(()), |path| draft.forget_followed(&key(name, path)))
+/// A file that a group is to follow, read with the change that asks for it.
+pub(super) struct FileRead {
+    group: Name,
+    path: PathBuf,
+    found: Found,
+}
+
+enum Found {
+    /// Entries, with the hash of what they were read from.
+    Entries([u8; 32]),
+    /// Somebody is writing to it.
+    NotWhole,
+    Wrong(Problem),
+}
+
+impl FileRead {
+    /// Writes what was taken.
+    pub(super) fn write(&self, draft: &Draft<'_>) -> Result<(), StoreError> {
+        let key = key(&self.group, &self.path);
+        match &self.found {
+            Found::Entries(hash) => draft.followed(&key, hash),
+            Found::NotWhole | Found::Wrong(_) => draft.forget_followed(&key),
+        }
+    }
+
+    /// What is not taken yet.
+    pub(super) fn warning(&self) -> Option<String> {
+        let path = self.path.display();
+        match &self.found {
+            Found::Entries(_) => None,
+            Found::NotWhole => Some(format!("the entries of {path} are taken when it is whole")),
+            Found::Wrong(problem) => {
+                Some(format!("the entries of {path} are not taken yet: {}", told(problem)))
+            }
+        }
+    }
 }
 
 /// By which the store knows what a group took from a file.
@@ -87,6 +125,15 @@ fn read_soon(path: &Path) -> Result<Option<Vec<u8>>, FollowError> {
     }
 }
 
+/// The entries in a file.
+fn entries_of(content: &[u8]) -> Result<Vec<NewEntry>, Problem> {
+    let of_file = |new: NewEntry| {
+        let key = EntryKey { origin: Origin::File, ..new.key };
+        NewEntry { key, ..new }
+    };
+    Ok(entries::from_text(content)?.into_iter().map(of_file).collect())
+}
+
 impl Owner {
     /// Takes what there is to say about a followed file.
     pub(super) fn take_news(&mut self, news: News) {
@@ -105,33 +152,43 @@ impl Owner {
         }
     }
 
-    /// Reads a file that a group begins to follow, so that its entries are in force when the command returns. What is
-    /// not to be read now is read when it can be.
-    pub(super) fn read_followed(&mut self, name: &Name) -> Option<String> {
-        let path = self.policy.groups.get(name)?.follow.clone()?;
-        if self.pending.is_some() {
-            return Some(format!(
-                "the entries of {} are taken when this is confirmed",
-                path.display()
-            ));
+    /// Reads the files that a change has groups follow, and makes what is in them part of it: so they are guarded, shown
+    /// and undone together. What is not to be read now is read when it can be.
+    pub(super) fn read_files(
+        &self,
+        change: &Change,
+        outcome: &mut Outcome,
+    ) -> Result<Vec<FileRead>, Problem> {
+        let mut files = Vec::new();
+        for group in begun(&self.policy, &outcome.policy, change) {
+            let follow = outcome.policy.groups.get(&group).and_then(|group| group.follow.clone());
+            let Some(path) = follow else { continue };
+            let found = match read_soon(&path) {
+                Ok(Some(content)) => match entries_of(&content) {
+                    Ok(entries) => {
+                        outcome
+                            .take_file(&self.policy, &group, &entries, &daemon(), now())
+                            .map_err(|refusal| explain_refusal(&refusal))?;
+                        Found::Entries(Sha256::digest(&content).into())
+                    }
+                    Err(problem) => Found::Wrong(problem),
+                },
+                Ok(None) => Found::NotWhole,
+                Err(error) => Found::Wrong(Problem::new(ErrorCode::Failed, format!("it {error}"))),
+            };
+            files.push(FileRead { group, path, found });
         }
-        match read_soon(&path) {
-            Ok(Some(content)) => self.take_file(&path, content),
-            Ok(None) => {
-                self.follow_anew(&path);
-                let path = path.display();
-                return Some(format!("the entries of {path} are taken when it is whole"));
-            }
-            Err(error) => {
-                self.tell(
-                    name,
-                    &path,
-                    Some(Problem::new(ErrorCode::Failed, format!("it {error}"))),
-                );
-            }
+        Ok(files)
+    }
+
+    /// Remembers how reading a file went.
+    pub(super) fn tell_read(&self, file: FileRead) {
+        let FileRead { group, path, found } = file;
+        match found {
+            Found::Entries(_) => self.tell(&group, &path, None),
+            Found::NotWhole => self.follow_anew(&path),
+            Found::Wrong(problem) => self.tell(&group, &path, Some(problem)),
         }
-        let (_, problem) = self.shared.followed().remove(name)?;
-        Some(format!("the entries of {} are not taken yet: {}", path.display(), told(&problem)))
     }
 
     /// Tries again what could not be taken before.
@@ -188,12 +245,7 @@ impl Owner {
             return Ok(());
         }
         self.check_free()?;
-        let of_file = |new: NewEntry| {
-            let key = EntryKey { origin: Origin::File, ..new.key };
-            NewEntry { key, ..new }
-        };
-        let entries = entries::from_text(content)?.into_iter().map(of_file).collect();
-        let change = Change::Sync { name: name.clone(), entries };
+        let change = Change::Sync { name: name.clone(), entries: entries_of(content)? };
         let outcome = change::apply(&self.policy, &change, &deed.author, now())
             .map_err(|refusal| explain_refusal(&refusal))?;
         if outcome.policy.revision == self.policy.revision {

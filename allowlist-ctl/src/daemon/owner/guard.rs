@@ -91,9 +91,14 @@ impl Guarded {
             return Ok(());
         }
         let names: Vec<&str> = opened.iter().map(Name::as_str).collect();
-        let what = format!("after this, {} is accessible to everyone", names.join(", "));
+        let what = format!("after this, {} accessible to everyone", are(&names));
         self.ask(what, before.revision, options)
     }
+}
+
+/// Names of services, as the beginning of a sentence.
+fn are(names: &[&str]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
 impl Owner {
@@ -101,6 +106,24 @@ impl Owner {
     pub(super) fn guard(&self, next: &Policy, options: ChangeOptions) -> Result<Guarded, Problem> {
         let mut guarded = Guarded::default();
         guarded.refuse_hazards(&self.policy, next, options)?;
+        self.guard_effect(guarded, next, options)
+    }
+
+    /// Checks going back to a policy that was in force a moment ago: what had to be forced in it is no news.
+    pub(super) fn guard_undoing(
+        &self,
+        next: &Policy,
+        options: ChangeOptions,
+    ) -> Result<Guarded, Problem> {
+        self.guard_effect(Guarded::default(), next, options)
+    }
+
+    fn guard_effect(
+        &self,
+        mut guarded: Guarded,
+        next: &Policy,
+        options: ChangeOptions,
+    ) -> Result<Guarded, Problem> {
         if self.policy.may_cut(next) {
             let links: Vec<Link> = self
                 .kernel
@@ -149,8 +172,8 @@ impl Owner {
         let closed: Vec<&str> = closed.map(|(name, _)| name.as_str()).collect();
         let mut guarded = Guarded::default();
         if !closed.is_empty() {
-            let names = closed.join(", ");
-            let what = format!("after this, {names} is accessible to everyone on {interface}");
+            let names = are(&closed);
+            let what = format!("after this, {names} accessible to everyone on {interface}");
             guarded.ask(what, self.policy.revision, options)?;
         }
         Ok(guarded)

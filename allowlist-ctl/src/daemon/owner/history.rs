@@ -137,7 +137,7 @@ impl Owner {
         let changes_policy = outcome.policy.revision != before.revision;
         done.changed = changes_policy || pending.interface.is_some();
         if changes_policy {
-            done.take(self.guard(&outcome.policy, options)?);
+            done.take(self.guard_undoing(&outcome.policy, options)?);
         }
         if let Some((name, was_attached)) = &pending.interface {
             done.take(self.guard_link(name, *was_attached, options)?);
@@ -184,6 +184,7 @@ impl Owner {
             let before = || owner.policy.revision.checked_sub(1);
             let to = to.or_else(before).ok_or_else(|| {
                 Problem::new(ErrorCode::NotFound, "there is no revision before this one")
+                    .hint("`allowlist-ctl revisions` shows those that are kept")
             })?;
             owner.kept(to)
         })?;

@@ -32,7 +32,7 @@ pub(super) use self::{
     desk::Desk,
     followed::told,
     history::{Reverted, revert_at_start},
-    report::pending,
+    report::{all_ended, pending},
     trail::Deed,
 };
 use self::{followed::Untaken, refusals::Refusals};

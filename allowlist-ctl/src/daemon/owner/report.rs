@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::{Owner, guard::Guarded};
 use crate::{
     api::{Changed, Pending},
     daemon::ports::ephemeral_warning,
     policy::{
-        Name, Policy, Service,
+        Name, Origin, Policy, Service,
         change::{Change, Outcome},
         difference::differences,
         group::TRUSTED,
@@ -66,7 +68,15 @@ impl Owner {
         report
             .messages
             .extend(open.map(|(name, _)| format!("No entries: {name} is accessible to everyone.")));
+        report.messages.extend(kept_of_file(change, before));
         report.warnings.extend(uncovered(before, &policy));
+        let now = Timestamp::now();
+        let ended = policy.services.iter().filter(|(name, service)| {
+            let had_ended = before.services.get(*name);
+            policy.has_ended(service, now)
+                && !had_ended.is_some_and(|was| before.has_ended(was, now))
+        });
+        report.warnings.extend(ended.map(|(name, _)| all_ended(name)));
         if let Change::Protect { name, .. } = change
             && let Some(service) = policy.services.get(name)
             && service.mode != Mode::Off
@@ -95,6 +105,23 @@ fn told_about<'a>(change: &Change, policy: &'a Policy) -> Vec<(&'a Name, &'a Ser
             .collect(),
         None => all.collect(),
     }
+}
+
+/// What becomes of the entries of a file that is followed no more.
+fn kept_of_file(change: &Change, before: &Policy) -> Option<String> {
+    let Change::SetGroup { name, follow: Some(None) } = change else { return None };
+    let group = before.groups.get(name)?;
+    let path = group.follow.as_ref()?;
+    let of_file = group.entries.iter().filter(|(key, _)| key.origin == Origin::File).count();
+    (of_file > 0).then(|| {
+        let path = path.display();
+        format!("the entries of {path} stay in {name}, as if added by command: {of_file}")
+    })
+}
+
+/// Of a service all of whose entries have expired.
+pub(in crate::daemon) fn all_ended(name: &Name) -> String {
+    format!("all entries of {name} have expired: it admits only those that trusted allows")
 }
 
 /// Warnings where a closed service no longer covers what it did: everyone reaches it there.

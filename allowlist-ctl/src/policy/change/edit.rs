@@ -1,6 +1,9 @@
 //! Changes inside one list of entries.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -62,10 +65,12 @@ impl Edit<'_> {
 
     /// Makes an entry just so, whether it was there or not.
     fn put(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
+        // One that is empty takes away the one that is there.
+        let comment = new.comment.clone().filter(|comment| !comment.is_empty());
         let Some(entry) = self.entries.get(&new.key) else {
             let entry = Entry {
                 id: self.ids.take(),
-                comment: new.comment.clone(),
+                comment,
                 added_by: Arc::clone(author),
                 added_at: now,
                 expires_at: new.expires_at,
@@ -74,12 +79,11 @@ impl Edit<'_> {
             self.tally.added += 1;
             return;
         };
-        if entry.comment == new.comment && entry.expires_at == new.expires_at {
+        if entry.comment == comment && entry.expires_at == new.expires_at {
             self.tally.unchanged += 1;
             return;
         }
-        let updated =
-            Entry { comment: new.comment.clone(), expires_at: new.expires_at, ..entry.clone() };
+        let updated = Entry { comment, expires_at: new.expires_at, ..entry.clone() };
         self.entries.insert(new.key, updated);
         self.tally.updated += 1;
     }
@@ -107,7 +111,7 @@ impl Edit<'_> {
         Ok(())
     }
 
-    /// Makes the entries of one origin exactly these.
+    /// Makes the entries of one origin exactly these; of those that are written more than once, the last one counts.
     pub(super) fn replace(
         &mut self,
         origin: Origin,
@@ -126,7 +130,14 @@ impl Edit<'_> {
         for key in &gone {
             self.drop_entry(key);
         }
-        for new in entries {
+        let is_repeated = wanted.windows(2).any(|pair| pair[0] == pair[1]);
+        let mut last = BTreeMap::new();
+        if is_repeated {
+            last.extend(entries.iter().map(|new| (new.key, new)));
+        }
+        let once: &mut dyn Iterator<Item = &NewEntry> =
+            if is_repeated { &mut last.into_values() } else { &mut entries.iter() };
+        for new in once {
             self.put(new, author, now);
         }
     }

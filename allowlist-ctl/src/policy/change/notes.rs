@@ -79,7 +79,12 @@ impl fmt::Display for Note {
 }
 
 /// Notes the excepts that deny part of what was allowed, in whichever list they are.
-pub(super) fn tell_excepts(outcome: &mut Outcome, name: &Name, entries: &[NewEntry]) {
+pub(super) fn tell_excepts(
+    outcome: &mut Outcome,
+    name: &Name,
+    entries: &[NewEntry],
+    now: Timestamp,
+) {
     let policy = &outcome.policy;
     let own: BTreeSet<EntryKey> = entries.iter().map(|new| new.key).collect();
     let sources: Vec<Sources> =
@@ -87,7 +92,8 @@ pub(super) fn tell_excepts(outcome: &mut Outcome, name: &Name, entries: &[NewEnt
     let allowed = own.iter().filter(|key| key.kind == Kind::Allow).take(COMPARED);
     let mut told = BTreeSet::new();
     for key in allowed {
-        for (list, except) in sources.iter().flat_map(|sources| sources.excepts_within(key.prefix))
+        for (list, except) in
+            sources.iter().flat_map(|sources| sources.excepts_within(key.prefix, now))
         {
             if own.contains(except) || !told.insert((*key, list, *except)) {
                 continue;

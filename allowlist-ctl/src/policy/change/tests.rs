@@ -177,9 +177,14 @@ fn removing_what_is_not_there_changes_nothing() {
 fn replace_keeps_what_stays_and_removes_the_rest() {
     let mut desk = Desk::new();
     desk.add("redis", "10.0.0.1 # a\n10.0.0.2").unwrap();
-    let tally = desk.replace("redis", "10.0.0.3\n10.0.0.1 # a\n10.0.0.3 # twice").unwrap();
-    assert_eq!(tally, Tally { added: 1, updated: 1, unchanged: 1, removed: 1 });
+    // Of what is written twice, the last one counts, and the second time nothing is new.
+    let twice = "10.0.0.3\n10.0.0.1 # a\n10.0.0.3 # twice";
+    let tally = desk.replace("redis", twice).unwrap();
+    assert_eq!(tally, Tally { added: 1, updated: 0, unchanged: 1, removed: 1 });
     assert_eq!(desk.shown("redis"), ["10.0.0.1/32 a", "10.0.0.3/32 twice"]);
+    let revision = desk.0.revision;
+    let tally = desk.replace("redis", twice).unwrap();
+    assert_eq!((tally, desk.0.revision), (Tally { unchanged: 2, ..Tally::default() }, revision));
 }
 
 #[test]

@@ -124,20 +124,23 @@ fn excepts_of_any_list_inside_a_prefix_are_found() {
             for key in crate::policy::entry::parse_keys(text).unwrap() {
                 let entry =
                     entries(&[(32, 1, false, false, None)], 1).iter().next().unwrap().1.clone();
-                list.insert(key, entry);
+                // One has ended.
+                let end = (*text == "!10.6.7.0/24").then(|| Timestamp::from_second(8).unwrap());
+                list.insert(key, Entry { expires_at: end, ..entry });
             }
         }
         list
     };
     let sources = Sources::of(
         [
-            (1, list(&["10.0.0.0/8", "!10.6.6.0/24", "!11.0.0.0/8"])),
+            (1, list(&["10.0.0.0/8", "!10.6.6.0/24", "!10.6.7.0/24", "!11.0.0.0/8"])),
             (1024, list(&["!10.7.0.0/16", "10.8.0.0/16", "!0.0.0.0/0"])),
         ]
         .into_iter(),
     );
     let within = |text: &str| -> Vec<String> {
-        let found = sources.excepts_within(text.parse().unwrap());
+        let found =
+            sources.excepts_within(text.parse().unwrap(), Timestamp::from_second(9).unwrap());
         found.map(|(list, key)| format!("{list} {key}")).collect()
     };
     assert_eq!(within("10.0.0.0/8"), ["1 !10.6.6.0/24", "1024 !10.7.0.0/16"]);

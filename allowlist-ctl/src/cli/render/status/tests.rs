@@ -83,7 +83,7 @@ mail     tcp/25 tcp/143   enforce  closed        0         0      12           0
          on eth0
 redis    tcp/6379         enforce  open          0         3       0           0
 web      tcp/80           monitor  closed   186809   4294967       0          77
-No entries: mail is accessible to no one.
+No entries: mail is accessible to trusted alone.
 No entries: redis is accessible to everyone.
 
 Packets of no service: 7 passed, 1 unreadable dropped
