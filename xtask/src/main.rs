@@ -10,6 +10,7 @@ mod kill;
 mod privilege;
 mod setup;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Kill the daemon under changes, and compare what is there afterwards; the short form is among the tests.
     Kill(kill::Options),
+    /// Test on other kernels, in virtual machines; the short form is among the tests.
+    Vm(vm::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(options),
         Task::Fuzz(options) => fuzz::run(options),
         Task::Kill(options) => kill::run(options),
+        Task::Vm(options) => vm::run(&options),
         Task::Test { fast } => test::run(fast),
     };
     match result {
