@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::output;
 
@@ -120,9 +120,6 @@ fn fetch(line: &Line, directory: &Path, kept: &Path) -> Result<()> {
     let apt = Apt::of_suite(line, &directory.join("apt").join(line.name))?;
     apt.run("apt-get", &["-qq", "update"], &apt.root)?;
     let packages = apt.parts(line.package)?;
-    if packages.len() < 2 {
-        bail!("{} is not there", line.package);
-    }
     println!("{}: fetching {}", line.name, packages.join(" "));
     let new = apt.root.join("new");
     let packed = apt.root.join("packed");
@@ -157,9 +154,12 @@ impl Apt {
         }
         let [main, security] = mirrors(&root.join("lists"))?;
         let suite = line.suite;
-        let mut sources = format!("deb [signed-by={KEYRING}] {main} {suite} main\n");
+        let entry = |mirror: &str, suite: &str| {
+            format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n")
+        };
+        let mut sources = entry(&main, suite);
         if line.has_security {
-            sources += &format!("deb [signed-by={KEYRING}] {security} {suite}-security main\n");
+            sources += &entry(&security, &format!("{suite}-security"));
         }
         fs::write(root.join("sources.list"), sources)?;
         Ok(Self { root: root.to_owned() })
@@ -186,20 +186,25 @@ impl Apt {
         output(command.args(arguments).current_dir(directory).env("LC_ALL", "C"))
     }
 
-    /// A package and what it depends on, as far as it is part of the kernel.
+    /// What a package is made of, as far as it is the kernel; not those that only depend on others.
     fn parts(&self, package: &str) -> Result<Vec<String>> {
-        let mut parts = vec![package.to_owned()];
+        let mut parts = Vec::new();
+        let mut known = vec![package.to_owned()];
         let mut asked = 0;
-        while let Some(package) = parts.get(asked) {
-            let depends = self.run("apt-cache", &["depends", package], &self.root)?;
+        while let Some(package) = known.get(asked).cloned() {
+            asked += 1;
+            let depends = self.run("apt-cache", &["depends", &package], &self.root)?;
             let named = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
             let is_part = |name: &&str| PARTS.iter().any(|part| name.starts_with(part));
-            for name in named.filter(is_part) {
-                if !parts.iter().any(|part| part == name) {
-                    parts.push(name.to_owned());
+            let further: Vec<_> = named.filter(is_part).map(str::to_owned).collect();
+            if further.is_empty() {
+                parts.push(package);
+            }
+            for name in further {
+                if !known.contains(&name) {
+                    known.push(name);
                 }
             }
-            asked += 1;
         }
         Ok(parts)
     }
