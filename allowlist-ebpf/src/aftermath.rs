@@ -2,6 +2,11 @@
 //!
 //! It is a program of its own, reached by a tail call, so that the one that judges every packet stays short, and
 //! each has a stack of its own. Without it (a daemon that is just starting) packets are dropped all the same.
+//!
+//! What it finds in the packet goes by way of a map as well. Where the verifier does not see it, it follows the paths
+//! through the answers once; else once for each path through the parser, and Linux 5.10 gives up.
+
+use core::hint::black_box;
 
 use allowlist_common::{
     abi::{Drop, Judged},
@@ -23,8 +28,8 @@ use crate::{
 /// Answers for each CPU in a second; what is denied beyond them is dropped without one.
 const REJECTS_PER_SECOND: u32 = 1000;
 
-/// What the judging program tells the one that follows, by a place of this CPU.
-#[derive(Clone, Copy)]
+/// What the judging program tells the one that follows, by a place of this CPU, and what that one finds in the packet:
+/// plain numbers, for which zeros are a value.
 #[repr(C)]
 pub(crate) struct Handover {
     /// Id of the entry that decided.
@@ -37,6 +42,21 @@ pub(crate) struct Handover {
     pub(crate) reason: u8,
     /// Bits of what is to be done.
     pub(crate) tasks: u8,
+    /// What was found.
+    pub(crate) found: Found,
+}
+
+/// A [`Flow`], as far as it was parsed.
+#[repr(C)]
+pub(crate) struct Found {
+    pub(crate) end: u32,
+    pub(crate) port: u16,
+    pub(crate) network: u16,
+    pub(crate) transport: u16,
+    pub(crate) family: u8,
+    pub(crate) protocol: u8,
+    pub(crate) source: [u8; 16],
+    pub(crate) destination: [u8; 16],
 }
 
 const REPORT: u8 = 1;
@@ -58,8 +78,11 @@ pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict) -> u32 {
     if tasks != 0
         && let Some(place) = maps::handover()
     {
-        let reason = Drop::reason(verdict);
-        *place = Handover { entry: verdict.entry, action, service: verdict.service, reason, tasks };
+        place.entry = verdict.entry;
+        place.action = action;
+        place.service = verdict.service;
+        place.reason = Drop::reason(verdict);
+        place.tasks = tasks;
         maps::tail_call_aftermath(ctx);
     }
     action
@@ -81,17 +104,36 @@ fn aftermath_frags(ctx: XdpContext) -> u32 {
 fn follow(ctx: &XdpContext, length: u64) -> u32 {
     let Some(handover) = maps::handover() else { return XDP_DROP };
     let frame = Frame::new(ctx);
-    let mut flow = Flow::EMPTY;
-    let parsed = parse::parse(&frame, &mut flow);
+    find(&frame, handover);
+    // Opaque, so that what was found is read from the map and not kept in a register.
+    let handover = black_box(handover);
     if handover.tasks & REPORT != 0 {
-        events::report(&frame, &flow, packet::ifindex(ctx), length, handover);
+        events::report(&frame, packet::ifindex(ctx), length, handover);
     }
     if handover.tasks & REJECT != 0
-        && parsed.is_ok()
-        && reject::answer(ctx, &frame, &flow, length).is_some()
+        && reject::answer(ctx, &frame, &handover.found, length).is_some()
     {
         maps::count(handover.service, Judged::RejectSent, length);
         return XDP_TX;
     }
     handover.action
+}
+
+/// Parses the packet anew. One that is not whole is not answered.
+#[inline(always)]
+fn find(frame: &Frame, handover: &mut Handover) {
+    let mut flow = Flow::EMPTY;
+    if parse::parse(frame, &mut flow).is_err() || flow.is_fragment {
+        handover.tasks &= !REJECT;
+    }
+    handover.found = Found {
+        end: flow.end,
+        port: flow.port,
+        network: flow.network,
+        transport: flow.transport,
+        family: flow.family as u8,
+        protocol: flow.protocol as u8,
+        source: flow.source,
+        destination: flow.destination,
+    };
 }

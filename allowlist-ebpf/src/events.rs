@@ -1,9 +1,6 @@
 //! Reports of packets that were dropped, or would have been.
 
-use allowlist_common::{
-    abi::Drop,
-    parse::{self, Flow},
-};
+use allowlist_common::{abi::Drop, parse};
 
 use crate::{aftermath::Handover, clock, maps, packet::Frame};
 
@@ -21,22 +18,22 @@ pub(crate) fn may_report() -> bool {
 
 /// Reports a packet; of one that could not be parsed, what was found before that.
 #[inline(always)]
-pub(crate) fn report(frame: &Frame, flow: &Flow, ifindex: u32, length: u64, handover: &Handover) {
+pub(crate) fn report(frame: &Frame, ifindex: u32, length: u64, handover: &Handover) {
     let Some(mut entry) = maps::EVENTS.reserve_untyped::<Drop>(0) else {
         maps::count_lost_event();
         return;
     };
     let event = entry.write(Drop {
         time: clock::nanoseconds(),
-        source: flow.source,
+        source: handover.found.source,
         ifindex,
         length: u32::try_from(length).unwrap_or(u32::MAX),
         entry: handover.entry,
         service: handover.service,
-        port: flow.port,
+        port: handover.found.port,
         vlan: 0,
-        protocol: flow.protocol as u8,
-        family: flow.family as u8,
+        protocol: handover.found.protocol,
+        family: handover.found.family,
         reason: handover.reason,
         padding: [0; 11],
     });

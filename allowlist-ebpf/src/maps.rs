@@ -16,11 +16,18 @@ use aya_ebpf::{
 
 use crate::{aftermath::Handover, clock};
 
-type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Node, { TRIE_ENTRIES as usize }>;
+/// What a map in an array of maps holds, as an array of one.
+///
+/// Kernels from 5.15 to 6.2 put a map in such an array only where they know as much about timers in its values as of
+/// the map that is described here: "none" for a structure that they have a description of, "cannot tell" for the maps
+/// that the daemon makes, which have none. Of an array they cannot tell either.
+type Inner<T> = [T; 1];
+
+type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Inner<Node>, { TRIE_ENTRIES as usize }>;
 
 /// The policy in force; one pointer, swapped as a whole. The daemon writes single words of it through its memory.
 #[btf_map]
-static ROOT: ArrayOfMaps<Array<PolicyTable, 1, { BPF_F_MMAPABLE as usize }>, 1> =
+static ROOT: ArrayOfMaps<Array<Inner<PolicyTable>, 1, { BPF_F_MMAPABLE as usize }>, 1> =
     ArrayOfMaps::new();
 
 #[btf_map]
@@ -114,7 +121,7 @@ pub(crate) fn take_reject(limit: u32, second: u32) -> bool {
 /// The policy in force.
 #[inline(always)]
 pub(crate) fn policy() -> Option<&'static PolicyTable> {
-    ROOT.get_value(0, &0)
+    ROOT.get_value(0, &0).map(|[table]| table)
 }
 
 /// Counts a packet of a service.
@@ -164,12 +171,12 @@ pub(crate) struct KernelTries;
 impl Sources for KernelTries {
     #[inline(always)]
     fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
-        TRIES_V4.get(trie)?.get(&Key::new(prefix_len, address)).copied()
+        TRIES_V4.get(trie)?.get(&Key::new(prefix_len, address)).map(|[node]| *node)
     }
 
     #[inline(always)]
     fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node> {
-        TRIES_V6.get(trie)?.get(&Key::new(prefix_len, address)).copied()
+        TRIES_V6.get(trie)?.get(&Key::new(prefix_len, address)).map(|[node]| *node)
     }
 
     #[inline(always)]

@@ -5,11 +5,12 @@
 
 use allowlist_common::{
     packet::Packet,
-    parse::{Family, Flow, Protocol, v4},
+    parse::{Family, Protocol, v4},
 };
 use aya_ebpf::programs::XdpContext;
 
 use crate::{
+    aftermath::Found,
     checksum::Sum,
     packet::{Frame, resize},
 };
@@ -29,6 +30,9 @@ const MORE_V4: usize = IPV4_HEADER + ICMP_HEADER;
 const MORE_V6: usize = IPV6_HEADER + ICMP_HEADER;
 const HOP_LIMIT: u8 = 64;
 
+const V4: u8 = Family::V4 as u8;
+const V6: u8 = Family::V6 as u8;
+
 const TCP: u8 = 6;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
@@ -42,27 +46,26 @@ const ACK: u8 = 16;
 /// Turns a denied packet, which is `length` bytes long in all its buffers, into its answer; `None` where it is not to
 /// be answered, or was cut and is no packet any more.
 #[inline(always)]
-pub(crate) fn answer(ctx: &XdpContext, frame: &Frame, flow: &Flow, length: u64) -> Option<()> {
-    if flow.is_fragment || !may_be_answered(frame, flow) {
+pub(crate) fn answer(ctx: &XdpContext, frame: &Frame, found: &Found, length: u64) -> Option<()> {
+    if !may_be_answered(frame, found) {
         return None;
     }
-    match flow.protocol {
-        Protocol::Tcp => send_reset(ctx, flow, length, &Reset::of(frame, flow)?),
-        _ => send_icmp(ctx, flow, length),
+    if found.protocol == Protocol::Tcp as u8 {
+        send_reset(ctx, found, length, &Reset::of(frame, found)?)
+    } else {
+        send_icmp(ctx, found, length)
     }
 }
 
 /// Nothing that went to many, or comes from an address that is not one host's, is answered (RFC 1122, section
 /// 3.2.2; RFC 4443, section 2.4).
 #[inline(always)]
-fn may_be_answered(frame: &Frame, flow: &Flow) -> bool {
+fn may_be_answered(frame: &Frame, found: &Found) -> bool {
     let Some(to) = frame.read::<6>(0) else { return false };
     let to_one = to[0] & 1 == 0;
-    let between_hosts = match flow.family {
-        Family::V4 => is_one_v4(flow.source[0]) && is_one_v4(flow.destination[0]),
-        Family::V6 => {
-            flow.destination[0] != 0xff && flow.source[0] != 0xff && flow.source != [0; 16]
-        }
+    let between_hosts = match found.family {
+        V4 => is_one_v4(found.source[0]) && is_one_v4(found.destination[0]),
+        _ => found.destination[0] != 0xff && found.source[0] != 0xff && found.source != [0; 16],
     };
     to_one && between_hosts
 }
@@ -84,13 +87,13 @@ struct Reset {
 impl Reset {
     /// The reset for a segment (RFC 9293, section 3.10.7.1); none for a reset or a segment that is cut off.
     #[inline(always)]
-    fn of(frame: &Frame, flow: &Flow) -> Option<Self> {
-        let start = usize::from(flow.transport);
+    fn of(frame: &Frame, found: &Found) -> Option<Self> {
+        let start = usize::from(found.transport);
         let header: [u8; TCP_HEADER] = frame.read(start)?;
         let flags = header[13];
         let header_length = u32::from(header[12] >> 4) * 4;
-        let end = u32::from(flow.transport) + header_length;
-        if flags & RST != 0 || (header_length as usize) < TCP_HEADER || end > flow.end {
+        let end = u32::from(found.transport) + header_length;
+        if flags & RST != 0 || (header_length as usize) < TCP_HEADER || end > found.end {
             return None;
         }
         let ports = [header[2], header[3], header[0], header[1]];
@@ -100,7 +103,7 @@ impl Reset {
         if flags & ACK != 0 {
             return Some(Self { ports, sequence: word(8), acknowledged: 0, flags: RST });
         }
-        let mut length = flow.end - end;
+        let mut length = found.end - end;
         length += u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
         let acknowledged = word(4).wrapping_add(length);
         Some(Self { ports, sequence: 0, acknowledged, flags: RST | ACK })
@@ -131,19 +134,19 @@ const fn length(bytes: usize) -> u16 {
 
 /// Puts a reset in the packet's place; the VLAN tags stay.
 #[inline(always)]
-fn send_reset(ctx: &XdpContext, flow: &Flow, now: u64, reset: &Reset) -> Option<()> {
-    let start = usize::from(flow.network);
-    match flow.family {
-        Family::V4 => {
-            let (source, destination) = (&v4(&flow.source), &v4(&flow.destination));
+fn send_reset(ctx: &XdpContext, found: &Found, now: u64, reset: &Reset) -> Option<()> {
+    let start = usize::from(found.network);
+    match found.family {
+        V4 => {
+            let (source, destination) = (&v4(&found.source), &v4(&found.destination));
             let frame = resize(ctx, now, 0, start + IPV4_HEADER + TCP_HEADER)?;
             turn_around(&frame)?;
             write_ipv4(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
             let pseudo = pseudo_v4(source, destination, TCP, length(TCP_HEADER));
             frame.write(start + IPV4_HEADER, &reset.header(pseudo))
         }
-        Family::V6 => {
-            let (source, destination) = (&flow.source, &flow.destination);
+        _ => {
+            let (source, destination) = (&found.source, &found.destination);
             let frame = resize(ctx, now, 0, start + IPV6_HEADER + TCP_HEADER)?;
             turn_around(&frame)?;
             write_ipv6(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
@@ -158,12 +161,12 @@ fn send_reset(ctx: &XdpContext, flow: &Flow, now: u64, reset: &Reset) -> Option<
 /// Packets with IP options or extension headers are not answered: quoting headers of any length would need loops
 /// that the verifier takes minutes to follow.
 #[inline(always)]
-fn send_icmp(ctx: &XdpContext, flow: &Flow, now: u64) -> Option<()> {
-    let start = usize::from(flow.network);
-    let headers = usize::from(flow.transport) - start;
-    match flow.family {
-        Family::V4 if headers == IPV4_HEADER => {
-            let (source, destination) = (&v4(&flow.source), &v4(&flow.destination));
+fn send_icmp(ctx: &XdpContext, found: &Found, now: u64) -> Option<()> {
+    let start = usize::from(found.network);
+    let headers = usize::from(found.transport) - start;
+    match found.family {
+        V4 if headers == IPV4_HEADER => {
+            let (source, destination) = (&v4(&found.source), &v4(&found.destination));
             let frame = make_room(ctx, now, start, MORE_V4, QUOTED_V4)?;
             let length = length(ICMP_HEADER + QUOTED_V4);
             write_ipv4(&frame, start, ICMP, length, destination, source)?;
@@ -171,8 +174,8 @@ fn send_icmp(ctx: &XdpContext, flow: &Flow, now: u64) -> Option<()> {
             let sum = Sum::ZERO.word(0x030d).native(frame.sum::<QUOTED_V4>(start + MORE_V4)?);
             frame.write(start + IPV4_HEADER, &icmp_header(3, 13, sum))
         }
-        Family::V6 if headers == IPV6_HEADER => {
-            let (source, destination) = (&flow.source, &flow.destination);
+        V6 if headers == IPV6_HEADER => {
+            let (source, destination) = (&found.source, &found.destination);
             let frame = make_room(ctx, now, start, MORE_V6, QUOTED_V6)?;
             let length = length(ICMP_HEADER + QUOTED_V6);
             write_ipv6(&frame, start, ICMPV6, length, destination, source)?;

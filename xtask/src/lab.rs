@@ -25,6 +25,6 @@ pub use self::{
     redis::{Connection, PingLoop, redis_server},
     sweep::sweep,
     undo::{Undo, clean_up_on_signals, keep},
-    wait::until,
+    wait::{pace, until},
     wire::{Tap, Wire, udp_frame},
 };

@@ -12,6 +12,7 @@ mod privilege;
 mod setup;
 mod soak;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Task {
     Gap(gap::Options),
     /// Keep the daemon at work, and see that its memory stays what it is; the short form is among the tests.
     Soak(soak::Options),
+    /// Test on other kernels, in virtual machines; the short form is among the tests.
+    Vm(vm::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Kill(options) => kill::run(options),
         Task::Gap(options) => gap::run(options),
         Task::Soak(options) => soak::run(options),
+        Task::Vm(options) => vm::run(&options),
         Task::Test { fast } => test::run(fast),
     };
     match result {

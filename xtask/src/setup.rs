@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use xtask::toolchain::{Found, LINKED, LINKED_TO, Toolchain};
 
-use self::packages::{BUILD, EBPF, Group, NETWORK, PACKETS, PYTHON, SERVERS, SESSIONS};
+use self::packages::{BUILD, EBPF, Group, MACHINES, NETWORK, PACKETS, PYTHON, SERVERS, SESSIONS};
 use crate::privilege;
 
 const LINKER_VERSION: &str = "0.13.0";
@@ -23,6 +23,9 @@ const LINKER_LLVM: [u32; 3] = [23, 22, 21];
 /// The command itself: what all other commands do first, and then says what it took.
 pub(crate) fn run() -> Result<()> {
     let toolchain = ensure()?;
+    if packages::is_debian() {
+        ensure_machines()?;
+    }
     println!("eBPF toolchain: {toolchain}");
     Ok(())
 }
@@ -79,6 +82,19 @@ pub(crate) fn ensure() -> Result<Toolchain> {
         components(found.nightly.as_deref(), &[("cargo-clippy", "clippy")])?;
     }
     Ok(toolchain)
+}
+
+/// Installs what virtual machines with other kernels need: a large part, which most commands do without.
+pub(crate) fn ensure_machines() -> Result<()> {
+    if !packages::is_debian() {
+        bail!("other kernels are taken from Debian's packages, and this is no Debian");
+    }
+    let missing = packages::missing(&[&MACHINES])?;
+    if !missing.is_empty() {
+        println!("missing for {}: {}", MACHINES.purpose, missing.join(" "));
+        packages::install(&missing)?;
+    }
+    Ok(())
 }
 
 /// Has rustup add what the toolchain in this directory lacks of these (program, component).

@@ -13,7 +13,7 @@ use xtask::{
     toolchain::{TARGET, Toolchain},
 };
 
-use crate::{binaries, demo, privilege, setup};
+use crate::{binaries, demo, privilege, setup, vm};
 
 const HOST_CRATES: [&str; 3] = ["--workspace", "--exclude", "allowlist-ebpf"];
 
@@ -37,6 +37,8 @@ pub(crate) fn run(fast: bool) -> Result<()> {
             lab::sweep(&demo::kept());
         }
         step("end-to-end tests", &mut end_to_end()?)?;
+        println!("\n== other kernels, short form");
+        vm::run(&vm::Options::short())?;
     }
     println!("\nall passed in {}", seconds(begin.elapsed()));
     Ok(())

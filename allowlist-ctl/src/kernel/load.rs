@@ -6,7 +6,8 @@ use allowlist_common::abi::maps;
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Map, MapError, ProgramArray},
-    programs::{ProgramError, Xdp},
+    programs::{ProgramError, ProgramType, Xdp},
+    sys::{BpfHelper, is_helper_supported},
 };
 use aya_log::EbpfLogger;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -49,12 +50,24 @@ impl Variant {
             Self::PlainOldClock => 0,
         }
     }
+
+    /// Whether the kernel has the newest helper that the programs call, tried with a program of one call: the verifier
+    /// may follow a large one for seconds before it comes to that call.
+    fn may_be_taken(self) -> bool {
+        let newest = match self {
+            Self::Frags => BpfHelper::BPF_FUNC_xdp_get_buff_len,
+            Self::Plain => BpfHelper::BPF_FUNC_ktime_get_coarse_ns,
+            Self::PlainOldClock => return true,
+        };
+        is_helper_supported(ProgramType::Xdp, newest).unwrap_or(true)
+    }
 }
 
 /// A loaded program and its maps.
 pub(super) struct Loaded {
     ebpf: Ebpf,
     names: [&'static str; 2],
+    pub(super) variant: Variant,
 }
 
 impl Loaded {
@@ -122,7 +135,13 @@ pub(super) fn load(pins: &Pins, variants: &[Variant]) -> Result<Loaded, LoadErro
     // A line a dropped packet: only for whoever asks for it by name, not with RUST_LOG=debug.
     let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::TRACE) { 4 } else { 0 };
     let mut refused = None;
-    for variant in variants {
+    for &variant in variants {
+        if !variant.may_be_taken() {
+            debug!(?variant, "not loaded: the kernel lacks a helper");
+            let source = io::Error::from_raw_os_error(libc::EINVAL);
+            refused = Some(LoadError::TooOld { feature: "run the program", source });
+            continue;
+        }
         let (names, coarse_clock) = (variant.names(), variant.coarse_clock());
         let mut loader = EbpfLoader::new();
         loader.override_global(aya_log::LEVEL, &log_level, true);
@@ -136,15 +155,12 @@ pub(super) fn load(pins: &Pins, variants: &[Variant]) -> Result<Loaded, LoadErro
                 if log_level > 0 {
                     forward_log(&mut ebpf);
                 }
-                return Ok(Loaded { ebpf, names });
+                return Ok(Loaded { ebpf, names, variant });
             }
-            Err(error) => refused = Some(error),
+            Err(error) => refused = Some(explain(error.into())),
         }
     }
-    Err(refused.map_or_else(
-        || LoadError::Other("the object has no program".into()),
-        |error| explain(error.into()),
-    ))
+    Err(refused.unwrap_or_else(|| LoadError::Other("the object has no program".into())))
 }
 
 fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {

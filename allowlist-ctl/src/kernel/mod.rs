@@ -111,6 +111,12 @@ impl Kernel {
         }
     }
 
+    /// Which of the program's variants the kernel has taken.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        self.loaded.variant
+    }
+
     /// The reports of dropped packets; they can be taken once.
     pub fn take_events(&mut self) -> Option<Events> {
         self.events.take()

@@ -148,6 +148,10 @@ impl Bed {
         self.kernel.counters().service(service, Judged::RejectSent).unwrap().packets
     }
 
+    pub(crate) fn variant(&self) -> Variant {
+        self.kernel.variant()
+    }
+
     pub(crate) fn programs(&self) -> Vec<Program> {
         self.kernel.programs()
     }

@@ -15,5 +15,6 @@ mod scapy;
 #[path = "../../../allowlist-common/tests/packets/table/mod.rs"]
 mod table;
 mod truncated;
+mod variants;
 mod verifier;
 mod wire;

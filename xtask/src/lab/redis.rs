@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{network::Host, process::Process};
+use super::{network::Host, process::Process, wait::pace};
 
 /// Starts Debian's redis on all addresses of a host, and waits until it answers.
 ///
@@ -104,7 +104,7 @@ impl PingLoop {
                     Ok(_) => {
                         asked = false;
                         count.fetch_add(1, Ordering::Relaxed);
-                        thread::sleep(pause);
+                        thread::sleep(pause.max(pace()));
                     }
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                     Err(_) => return,

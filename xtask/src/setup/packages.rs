@@ -71,6 +71,20 @@ pub(super) const PACKETS: Group = Group {
 pub(super) const PYTHON: Group =
     Group { purpose: "testing the interface", packages: &["python3-venv"] };
 
+/// Other kernels, the machines that they run in, and what goes into the image that they boot.
+pub(super) const MACHINES: Group = Group {
+    purpose: "virtual machines",
+    packages: &[
+        "qemu-system-x86",
+        "busybox-static",
+        "cpio",
+        "kmod",
+        "zstd",
+        "xz-utils",
+        "binutils",
+    ],
+};
+
 /// Whether this system has Debian's package tools at all.
 pub(super) fn is_debian() -> bool {
     Command::new("dpkg-query").arg("--version").stdout(Stdio::null()).status().is_ok()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use xtask::lab::{Host, Namespace, until};
+use xtask::lab::{Host, Namespace, pace, until};
 
 use super::PATIENCE;
 
@@ -86,6 +86,7 @@ impl UdpLoop {
         let (sent, answered) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let (sends, answers) = (Arc::clone(&sent), Arc::clone(&answered));
         let worker = Worker::start(move || {
+            thread::sleep(pace());
             let number = sends.fetch_add(1, Ordering::Relaxed).to_be_bytes();
             let mut answer = [0; 64];
             if socket.send(&number).is_ok()

@@ -1,0 +1,98 @@
+//! A machine out of software, from its start to its verdict.
+
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use xtask::lab::Process;
+
+use super::kernels::Kernel;
+
+/// After so long a machine is ended, and has failed.
+const LIMIT: Duration = Duration::from_secs(400);
+/// Megabytes: the image, which is unpacked into it, is a tenth.
+const MEMORY: &str = "768";
+
+const OK: &str = "VM-RESULT: OK";
+
+/// What came of the tests in a machine.
+pub(super) struct Outcome {
+    pub(super) release: String,
+    /// The variant of the program that was taken, as a test says.
+    pub(super) variant: Option<String>,
+    pub(super) passed: u32,
+    pub(super) is_ok: bool,
+    pub(super) took: Duration,
+    /// All that the machine wrote to its console.
+    pub(super) console: String,
+}
+
+/// Boots a kernel with an image, and waits for its end.
+pub(super) fn run(name: &str, kernel: &Kernel, image: &Path, directory: &Path) -> Result<Outcome> {
+    let begin = Instant::now();
+    // What an earlier one wrote.
+    drop(std::fs::remove_file(directory.join(format!("{name}.log"))));
+    let mut machine = Process::spawn(name, &mut qemu(kernel, image), directory)?;
+    let ended = machine.wait(LIMIT);
+    let console = machine.log().replace('\r', "");
+    let mut outcome = read(console);
+    outcome.release.clone_from(&kernel.release);
+    outcome.took = begin.elapsed();
+    if ended.is_err() {
+        outcome.is_ok = false;
+        outcome.console.push_str("\nended: it took too long");
+    }
+    Ok(outcome)
+}
+
+/// Hardware is not asked for: not every machine lends it, and what is tested is no question of speed.
+fn qemu(kernel: &Kernel, image: &Path) -> Command {
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-m", MEMORY]);
+    qemu.args(["-smp", "1", "-no-reboot", "-nographic", "-nodefaults", "-serial", "stdio"]);
+    qemu.args(["-monitor", "none", "-append", "console=ttyS0 quiet panic=-1"]);
+    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
+    qemu
+}
+
+/// What a console says. The verdict is a line of its own: a kernel that breaks down ends QEMU with success.
+fn read(console: String) -> Outcome {
+    let is_ok = console.lines().any(|line| line == OK);
+    let variant = console.split_once("variant taken: ").map(|(_, rest)| {
+        rest.chars().take_while(|letter| letter.is_alphanumeric()).collect::<String>()
+    });
+    let passed = console
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: ")?.split_once(". ")?.1.split_once(' '))
+        .filter_map(|(passed, _)| passed.parse::<u32>().ok())
+        .sum();
+    Outcome { release: String::new(), variant, passed, is_ok, took: Duration::ZERO, console }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_is_read_for_the_verdict_the_variant_and_the_count() {
+        let passed = "test result: ok. 7 passed; 0 failed; 0 ignored\n";
+        let failed = "test result: FAILED. 2 passed; 1 failed; 0 ignored\n";
+        let ok = "VM-RESULT: OK\n";
+        for (name, console, expected) in [
+            ("all well", [passed, "variant taken: Frags\n", ok], (true, Some("Frags"), 7)),
+            ("a test that failed", [passed, failed, "VM-RESULT: FAILED 1\n"], (false, None, 9)),
+            ("a kernel that broke down", [passed, "Kernel panic\n", ""], (false, None, 7)),
+            ("a verdict that is only quoted", ["not VM-RESULT: OK\n", "", ""], (false, None, 0)),
+            ("no test", ["", "", ok], (true, None, 0)),
+        ] {
+            let outcome = read(console.concat());
+            let (is_ok, variant, count) = expected;
+            assert_eq!(outcome.is_ok, is_ok, "{name}");
+            assert_eq!(outcome.variant.as_deref(), variant, "{name}");
+            assert_eq!(outcome.passed, count, "{name}");
+        }
+    }
+}
