@@ -18,6 +18,8 @@ mod guards;
 mod history;
 mod interfaces;
 mod kill;
+mod links;
+mod links_cut;
 mod overload;
 mod pending;
 mod rejects;

@@ -4,6 +4,7 @@ mod bridge;
 mod echo;
 mod http;
 mod knock;
+mod links;
 mod nobody;
 mod server;
 mod socket;
@@ -15,6 +16,7 @@ pub(crate) use self::{
     bridge::bridge,
     echo::UdpLoop,
     knock::{listen, served, shut_out},
+    links::{Foreign, NOTICED},
     nobody::{as_nobody, readable_by_all},
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server},
     socket::{Answer, exchange},
