@@ -4,19 +4,17 @@
 //! goes with its interface: to another name, to another network namespace and back, where it may come with another
 //! index. What the interface is wanted by is its label, which services that are limited to interfaces go by.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    os::fd::AsFd as _,
-};
+use std::{collections::BTreeSet, io, os::fd::AsFd as _};
 
 use aya::programs::ProgramError;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{
-    AttachError, Interface, Kernel, SyncError, XdpMode, attach, link::Link, sys::LinkState,
+    AttachError, Interface, Kernel, SyncError, XdpMode, attach,
+    link::Link,
+    placing::{Place, placements},
+    sys::LinkState,
 };
-use crate::policy::table::Placement;
 
 /// The program on an interface.
 #[derive(Debug)]
@@ -33,24 +31,25 @@ pub struct Attached {
     pub unpinned: Option<String>,
     strict: bool,
     /// The program is on the interface for as long as this is held or pinned.
-    link: Link,
+    pub(super) link: Link,
 }
 
 impl Attached {
+    /// One of which it is not known yet that its interface is here.
+    pub(super) const fn elsewhere(
+        interface: String,
+        ifindex: u32,
+        strict: bool,
+        link: Link,
+    ) -> Self {
+        Self { interface, now: None, ifindex, generic: None, unpinned: None, strict, link }
+    }
+
     /// Number of its link, which no other one has.
     #[must_use]
     pub const fn link(&self) -> u32 {
         self.link.id()
     }
-}
-
-/// A link that an earlier daemon left in force.
-#[derive(Debug)]
-pub struct Pinned {
-    /// The name that its interface was wanted by.
-    pub interface: String,
-    link: Link,
-    state: LinkState,
 }
 
 /// What somebody else did.
@@ -66,93 +65,7 @@ pub enum Happening {
     Unpinned(String, io::Result<()>),
 }
 
-/// Where a link is, as far as it matters for what is judged there.
-#[derive(Clone, Debug)]
-struct Place<'a> {
-    label: &'a str,
-    ifindex: u32,
-    is_here: bool,
-    strict: bool,
-}
-
 impl Kernel {
-    /// The links that an earlier daemon left in force. Pins of others, and of links without an interface, are removed.
-    ///
-    /// # Errors
-    /// What the file system answered.
-    pub fn pinned(&self, present: &[Interface]) -> io::Result<Vec<Pinned>> {
-        let mut found = Vec::new();
-        for pin in self.pins.pinned_links()? {
-            let label = pin.label();
-            let path = self.pins.link(&pin);
-            match Link::from_pin(&self.pins, pin) {
-                Ok(Some((link, state))) if state.ifindex != 0 => {
-                    let named = || {
-                        let is_it = |one: &&Interface| is_on(&state, one, state.program);
-                        present.iter().find(is_it).map(|one| one.name.clone())
-                    };
-                    let interface =
-                        label.or_else(named).unwrap_or_else(|| format!("if{}", state.ifindex));
-                    found.push(Pinned { interface, link, state });
-                }
-                other => {
-                    debug!("the pin {} is stale: {other:?}", path.display());
-                    if let Err(error) = std::fs::remove_file(&path) {
-                        warn!("cannot remove the stale pin {}: {error}", path.display());
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Takes the program off the interface that an earlier daemon left it on.
-    ///
-    /// # Errors
-    /// What the file system answered.
-    pub fn take_off(&self, pinned: &Pinned) -> io::Result<()> {
-        pinned.link.unpin(&self.pins)
-    }
-
-    /// Takes over links that an earlier daemon left in force: in one step for each, so that no packet is judged by
-    /// nothing. Those that the kernel does not have run this program stay as they are, with the reason.
-    ///
-    /// # Errors
-    /// [`AttachError`]; none of them is taken over then.
-    pub fn take_over(
-        &mut self,
-        pinned: Vec<Pinned>,
-        present: &[Interface],
-        strict: impl Fn(&str) -> bool,
-    ) -> Result<Vec<(String, io::Error)>, AttachError> {
-        for Pinned { interface, link, state } in pinned {
-            let strict = strict(&interface);
-            self.attached.push(Attached {
-                interface,
-                now: None,
-                ifindex: state.ifindex,
-                generic: None,
-                unpinned: None,
-                strict,
-                link,
-            });
-        }
-        let states: Vec<_> = self.attached.iter().map(|attached| attached.link.state()).collect();
-        self.find(&states, present);
-        if let Err(error) = self.place(present) {
-            self.attached.clear();
-            return Err(error.into());
-        }
-        let mut left = Vec::new();
-        for attached in std::mem::take(&mut self.attached) {
-            match self.run_on(&attached.link) {
-                Ok(()) => self.attached.push(attached),
-                Err(error) => left.push((attached.interface, error)),
-            }
-        }
-        Ok(left)
-    }
-
     /// Puts the program on an interface, or has the link that is held there go by the interface's name.
     ///
     /// # Errors
@@ -289,32 +202,39 @@ impl Kernel {
         self.find(&states, present);
         let placed = self.place(present);
         for number in 0..self.attached.len() {
-            let attached = &self.attached[number];
-            let name = attached.interface.clone();
-            if let Ok(LinkState { program, .. }) = states[number]
-                && program != self.program_id
-            {
-                let again = self.run_on(&attached.link);
-                happened.push(Happening::Replaced(name.clone(), program, again));
-            }
-            let attached = &mut self.attached[number];
-            if !attached.link.is_pinned(&self.pins) {
-                let again = attached.link.pin(&self.pins);
-                let reason = again.as_ref().err().map(ToString::to_string);
-                // Said once for each reason.
-                if reason.is_none() || reason != attached.unpinned {
-                    happened.push(Happening::Unpinned(name, again));
-                }
-                attached.unpinned = reason;
-            } else {
-                attached.unpinned = None;
-            }
+            happened.extend(self.put_right(number));
         }
         (happened, placed)
     }
 
+    /// Has a link run this program again, and pins it again, where that is needed.
+    fn put_right(&mut self, number: usize) -> Vec<Happening> {
+        let mut happened = Vec::new();
+        let attached = &self.attached[number];
+        let name = attached.interface.clone();
+        if let Ok(LinkState { program, .. }) = attached.link.state()
+            && program != self.program_id
+        {
+            let again = self.run_on(&attached.link);
+            happened.push(Happening::Replaced(name.clone(), program, again));
+        }
+        let attached = &mut self.attached[number];
+        if attached.link.is_pinned(&self.pins) {
+            attached.unpinned = None;
+            return happened;
+        }
+        let again = attached.link.pin(&self.pins);
+        let reason = again.as_ref().err().map(ToString::to_string);
+        // Said once for each reason.
+        if reason.is_none() || reason != attached.unpinned {
+            happened.push(Happening::Unpinned(name, again));
+        }
+        attached.unpinned = reason;
+        happened
+    }
+
     /// Finds the interface of each link.
-    fn find(&mut self, states: &[io::Result<LinkState>], present: &[Interface]) {
+    pub(super) fn find(&mut self, states: &[io::Result<LinkState>], present: &[Interface]) {
         let mut claimed = BTreeSet::new();
         // Another namespace may give an interface the index that one has here: the later link is on the one here, as
         // there was no program on it when that was attached.
@@ -355,7 +275,7 @@ impl Kernel {
         self.enforced.set_interfaces(places)
     }
 
-    fn run_on(&self, link: &Link) -> io::Result<()> {
+    pub(super) fn run_on(&self, link: &Link) -> io::Result<()> {
         let program = self.program().map_err(io::Error::other)?;
         link.run(program.as_fd())
     }
@@ -367,102 +287,7 @@ impl Kernel {
 }
 
 /// Whether a link is on this interface of the namespace, and not on one of the same index elsewhere.
-fn is_on(state: &LinkState, interface: &Interface, program: u32) -> bool {
+pub(super) fn is_on(state: &LinkState, interface: &Interface, program: u32) -> bool {
     let runs = [Some(program), Some(state.program)];
     state.ifindex == interface.ifindex && runs.contains(&interface.program)
-}
-
-/// The indices that go by each name. Where two links have the same index, the one that is here has it.
-///
-/// In the driver of a bond's member a packet has the member's index, so these go by the bond's name, unless they are
-/// attached themselves.
-fn placements<'a>(
-    places: impl Iterator<Item = Place<'a>>,
-    present: &[Interface],
-) -> BTreeMap<String, Placement> {
-    let (here, elsewhere): (Vec<Place<'_>>, Vec<Place<'_>>) =
-        places.partition(|place| place.is_here);
-    let is_bond = |ifindex: u32| {
-        let is_it = |one: &Interface| one.ifindex == ifindex && one.kind.as_deref() == Some("bond");
-        present.iter().any(is_it)
-    };
-    let members = |place: &Place<'a>| -> Vec<Place<'a>> {
-        let bond = Some(place.ifindex).filter(|ifindex| is_bond(*ifindex));
-        let of_bond = present.iter().filter(|one| bond.is_some() && one.master == bond);
-        of_bond.map(|one| Place { ifindex: one.ifindex, ..place.clone() }).collect()
-    };
-    let members: Vec<Place<'a>> = here.iter().flat_map(members).collect();
-    let mut claimed = BTreeSet::new();
-    let mut placed: BTreeMap<String, Placement> = BTreeMap::new();
-    for Place { label, ifindex, strict, .. } in here.into_iter().chain(members).chain(elsewhere) {
-        if claimed.insert(ifindex) {
-            let placement = placed.entry(label.to_owned()).or_default();
-            placement.ifindices.insert(ifindex);
-            placement.strict |= strict;
-        }
-    }
-    placed
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(label: &str, ifindex: u32, is_here: bool) -> Place<'_> {
-        Place { label, ifindex, is_here, strict: label == "strict0" }
-    }
-
-    #[test]
-    fn each_index_goes_by_one_name() {
-        let interface = |ifindex, kind: &str, master| Interface {
-            ifindex,
-            kind: Some(kind.to_owned()),
-            master,
-            ..Interface::default()
-        };
-        // bond0 (4) of 2 and 3, a bridge (5) of 6.
-        let present = [
-            interface(2, "", Some(4)),
-            interface(3, "", Some(4)),
-            interface(4, "bond", None),
-            interface(5, "bridge", None),
-            interface(6, "veth", Some(5)),
-        ];
-        let table: [(&str, Vec<Place<'_>>, &[(&str, &[u32], bool)]); 7] = [
-            ("nothing", vec![], &[]),
-            ("one", vec![place("eth0", 7, true)], &[("eth0", &[7], false)]),
-            ("a strict one", vec![place("strict0", 7, true)], &[("strict0", &[7], true)]),
-            (
-                "a bond and its members",
-                vec![place("bond0", 4, true)],
-                &[("bond0", &[2, 3, 4], false)],
-            ),
-            (
-                "a member that is attached itself",
-                vec![place("bond0", 4, true), place("eth0", 2, true)],
-                &[("bond0", &[3, 4], false), ("eth0", &[2], false)],
-            ),
-            ("a bridge without its ports", vec![place("br0", 5, true)], &[("br0", &[5], false)]),
-            (
-                "the index of one that is elsewhere",
-                vec![place("eth0", 7, false), place("eth1", 7, true), place("eth2", 8, false)],
-                &[("eth1", &[7], false), ("eth2", &[8], false)],
-            ),
-        ];
-        for (description, places, expected) in table {
-            let found = placements(places.into_iter(), &present);
-            let found: Vec<(&str, Vec<u32>, bool)> = found
-                .iter()
-                .map(|(name, placement)| {
-                    let indices = placement.ifindices.iter().copied().collect();
-                    (name.as_str(), indices, placement.strict)
-                })
-                .collect();
-            let expected: Vec<(&str, Vec<u32>, bool)> = expected
-                .iter()
-                .map(|(name, indices, strict)| (*name, indices.to_vec(), *strict))
-                .collect();
-            assert_eq!(found, expected, "{description}");
-        }
-    }
 }

@@ -19,11 +19,13 @@ mod live_table;
 mod load;
 mod netlink;
 mod pins;
+mod placing;
 mod pool;
 mod refusal;
 mod retry;
 mod sync;
 mod sys;
+mod takeover;
 mod trial;
 mod tries;
 
@@ -35,12 +37,13 @@ pub use self::{
     counters::{Counters, Totals},
     error::{AttachError, LoadError, SyncError},
     events::{Drop, DropReason, Events},
-    held::{Attached, Happening, Pinned},
+    held::{Attached, Happening},
     hits::Hits,
     load::Variant,
     netlink::{Interface, interfaces},
     pins::{PinnedName, Pins},
     retry::Refusals,
+    takeover::Pinned,
     trial::{Action, Program},
 };
 use allowlist_common::abi::maps;

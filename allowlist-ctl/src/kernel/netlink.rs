@@ -73,7 +73,9 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
             _ => {}
         }
     }
-    interface.lower = interface.lower.filter(|_| !is_elsewhere);
+    // One end of a pair does not lie on the other one.
+    let is_paired = matches!(interface.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
+    interface.lower = interface.lower.filter(|_| !is_elsewhere && !is_paired);
     (!interface.name.is_empty()).then_some(interface)
 }
 
@@ -113,6 +115,8 @@ fn read_program(xdp: &[LinkXdp], interface: &mut Interface) {
 
 #[cfg(test)]
 mod tests {
+    use netlink_packet_route::link::InfoKind;
+
     use super::*;
 
     #[test]
@@ -121,5 +125,61 @@ mod tests {
         let loopback = interfaces.iter().find(|interface| interface.name == "lo").unwrap();
         assert_eq!(loopback.ifindex, 1);
         assert!(loopback.is_ethernet);
+    }
+
+    #[test]
+    fn what_a_link_says_of_itself_is_read() {
+        use LinkAttribute::{Controller, IfName, Link, LinkInfo as Info, LinkNetNsId, Mtu, Xdp};
+        let kind = |kind| LinkInfo::Kind(kind);
+        let named = || Interface { ifindex: 5, name: "it0".into(), ..Interface::default() };
+        let of_kind = |kind: &str| Interface { kind: Some(kind.into()), ..named() };
+        let cases = [
+            ("a network card", vec![Mtu(1500)], Interface { mtu: 1500, ..named() }),
+            ("a member", vec![Controller(3)], Interface { master: Some(3), ..named() }),
+            (
+                "a VLAN",
+                vec![
+                    Link(2),
+                    Info(vec![
+                        kind(InfoKind::Vlan),
+                        LinkInfo::Data(InfoData::Vlan(vec![InfoVlan::Id(7)])),
+                    ]),
+                ],
+                Interface { lower: Some(2), vlan: Some(7), ..of_kind("vlan") },
+            ),
+            (
+                "a macvlan in a container",
+                vec![Link(2), LinkNetNsId(0), Info(vec![kind(InfoKind::MacVlan)])],
+                of_kind("macvlan"),
+            ),
+            ("an end of a pair", vec![Link(2), Info(vec![kind(InfoKind::Veth)])], of_kind("veth")),
+            (
+                "a program in the driver",
+                vec![Xdp(vec![
+                    LinkXdp::Attached(XdpAttached::Driver),
+                    LinkXdp::ProgId(9),
+                    LinkXdp::DrvProgId(9),
+                ])],
+                Interface { program: Some(9), ..named() },
+            ),
+            (
+                "a generic program",
+                vec![Xdp(vec![LinkXdp::Attached(XdpAttached::SocketBuffer), LinkXdp::ProgId(9)])],
+                Interface { program: Some(9), is_generic: true, ..named() },
+            ),
+            (
+                "programs in several modes",
+                vec![Xdp(vec![LinkXdp::Attached(XdpAttached::Multiple), LinkXdp::SkbProgId(9)])],
+                Interface { program: Some(9), ..named() },
+            ),
+            ("no program", vec![Xdp(vec![LinkXdp::Attached(XdpAttached::None)])], named()),
+        ];
+        for (description, attributes, expected) in cases {
+            let mut message = LinkMessage::default();
+            message.header.index = 5;
+            message.attributes = [vec![IfName("it0".into())], attributes].concat();
+            assert_eq!(interface(&message), Some(expected), "{description}");
+        }
+        assert_eq!(interface(&LinkMessage::default()), None, "without a name");
     }
 }

@@ -1,6 +1,7 @@
 //! Where the filter is pinned, so that it outlives the daemon.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -135,7 +136,7 @@ impl PinnedName {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
                 name.push(byte.into());
             } else {
-                name += &format!("%{byte:02x}");
+                let _ = write!(name, "%{byte:02x}");
             }
         }
         Self(name)

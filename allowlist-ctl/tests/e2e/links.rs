@@ -135,7 +135,7 @@ fn a_filter_goes_along_to_another_network_namespace_and_comes_back_under_any_ind
     let to = lay(&server, "eth7", 71)?;
     server.becomes("eth7", "attached")?;
     shut_out(server.bob(), to)?;
-    let index = server.interface("eth7")?["ifindex"].to_string();
+    let index = server.interface("eth7")?["ifindex"].clone();
     let pins = server.link_pins("eth7")?;
 
     for is_taken in [false, true] {
@@ -151,7 +151,7 @@ fn a_filter_goes_along_to_another_network_namespace_and_comes_back_under_any_ind
         here.ip(&["link set eth7 up"])?;
         address(&server, "eth7", 71)?;
         soon(&server, to, false)?;
-        let is_same = server.interface("eth7")?["ifindex"].to_string() == index;
+        let is_same = server.interface("eth7")?["ifindex"] == index;
         ensure!(is_same != is_taken, "{:?}", server.interface("eth7"));
     }
     ensure!(server.link_pins("eth7")? == pins, "the link is another one");

@@ -20,6 +20,7 @@ mod interfaces;
 mod kill;
 mod links;
 mod links_cut;
+mod modes;
 mod overload;
 mod pending;
 mod rejects;

@@ -104,10 +104,10 @@ impl Wanted {
                 kernel.label(held.link, label, self.strict.contains(label));
             }
         }
-        for name in names {
+        for name in plan::from_below(names, &present) {
             self.look_at(kernel, &present, &name, &mut looked);
         }
-        self.take_off_superseded(kernel);
+        Self::take_off_superseded(kernel);
         if let Err(error) = placed.and_then(|()| kernel.place(&present)) {
             looked.trouble = Some(format!("the kernel was not told of the interfaces: {error}"));
         }
@@ -173,7 +173,7 @@ impl Wanted {
 
     /// Takes filters off that were kept on interfaces which were renamed, or went to another network namespace, where
     /// another interface has their name and is filtered by now.
-    fn take_off_superseded(&mut self, kernel: &mut Kernel) {
+    fn take_off_superseded(kernel: &mut Kernel) {
         let all = held(kernel);
         let links: Vec<Held<'_>> = all.iter().map(HeldLink::as_held).collect();
         for link in plan::superseded(&links) {

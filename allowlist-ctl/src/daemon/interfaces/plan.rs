@@ -1,9 +1,14 @@
-//! Which link goes by which name. Pure: names in, names out.
+//! Which link goes by which name, and in which order interfaces are attached. Pure.
 //!
 //! What is wanted is a name. An interface that is renamed away keeps its filter, and goes on being judged as what it was
 //! wanted as, until another one has that name.
 
 use std::collections::BTreeSet;
+
+use crate::kernel::Interface;
+
+/// More interfaces do not lie on each other.
+const HIGHEST: usize = 16;
 
 /// A link that is held.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +38,55 @@ pub(super) fn superseded(held: &[Held<'_>]) -> Vec<u32> {
         .collect()
 }
 
+/// The names in the order in which their interfaces can be attached: the kernel takes no program below one of an
+/// interface that lies on it.
+pub(super) fn from_below(names: BTreeSet<String>, present: &[Interface]) -> Vec<String> {
+    let height = |name: &String| {
+        let interface = present.iter().find(|one| one.name == *name);
+        interface.map_or(0, |interface| height(interface, present, HIGHEST))
+    };
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort_by_cached_key(height);
+    names
+}
+
+fn height(interface: &Interface, present: &[Interface], at_most: usize) -> usize {
+    let is_below = |one: &&Interface| {
+        one.master == Some(interface.ifindex) || interface.lower == Some(one.ifindex)
+    };
+    let below = present.iter().filter(is_below).filter(|_| at_most > 0);
+    below.map(|one| 1 + height(one, present, at_most - 1)).max().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces_are_attached_from_below() {
+        let interface = |ifindex, name: &str, master, lower| Interface {
+            ifindex,
+            name: name.to_owned(),
+            master,
+            lower,
+            ..Interface::default()
+        };
+        // eth0 and eth1 in bond0, bond0.5 on it in br0, with another port; two that lie on each other.
+        let present = [
+            interface(1, "a-br0", None, None),
+            interface(2, "b-bond0.5", Some(1), Some(3)),
+            interface(3, "c-bond0", None, None),
+            interface(4, "eth0", Some(3), None),
+            interface(5, "eth1", Some(3), None),
+            interface(6, "port", Some(1), None),
+            interface(7, "circle", None, Some(8)),
+            interface(8, "elcric", None, Some(7)),
+        ];
+        let names = present.iter().map(|one| one.name.clone()).chain(["gone".to_owned()]).collect();
+        let expected =
+            ["eth0", "eth1", "gone", "port", "c-bond0", "b-bond0.5", "a-br0", "circle", "elcric"];
+        assert_eq!(from_below(names, &present), expected);
+    }
 
     #[test]
     fn a_filter_goes_by_the_name_that_is_wanted() {

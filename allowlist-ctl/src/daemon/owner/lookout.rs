@@ -111,9 +111,10 @@ impl Owner {
         if self.lookout.happenings.takes(interface, &happening, Instant::now()) {
             let (deed, result, message) = happening;
             let interface = deed.subjects.first();
-            match result {
-                AuditResult::Failed => error!(interface, "{message}"),
-                _ => warn!(interface, "{message}"),
+            if result == AuditResult::Failed {
+                error!(interface, "{message}");
+            } else {
+                warn!(interface, "{message}");
             }
             self.record_alone(&deed, result, &message, Value::Null);
         }
