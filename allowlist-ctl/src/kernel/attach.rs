@@ -34,9 +34,6 @@ pub(super) fn create(
     if !interface.is_ethernet {
         return Err(AttachError::NotEthernet(interface.name.clone()));
     }
-    if let Some(program) = interface.program {
-        return Err(AttachError::Taken { interface: interface.name.clone(), program });
-    }
     let create = |run| Link::create(program, interface.ifindex, run, &interface.name);
     let reason = match mode {
         XdpMode::Generic => "as configured".to_owned(),
@@ -84,17 +81,20 @@ fn in_the_way(error: &io::Error, interface: &Interface) -> Option<AttachError> {
         libc::ENODEV => Some(AttachError::NoSuchInterface(name())),
         libc::EBUSY | libc::EEXIST => {
             let present = interfaces().unwrap_or_default();
-            let of = |ifindex: u32| present.iter().find(|one| one.ifindex == ifindex);
-            let here = of(interface.ifindex)?;
-            if let Some(program) = here.program {
+            let is_it = |one: &&Interface| one.ifindex == interface.ifindex;
+            if let Some(program) = present.iter().find(is_it).and_then(|here| here.program) {
                 return Some(AttachError::Taken { interface: name(), program });
             }
             // The kernel takes no program below one of an interface that lies on this one.
-            let above = present.iter().find(|one| {
-                one.program.is_some()
-                    && (one.lower == Some(here.ifindex) || here.master == Some(one.ifindex))
-            });
-            above.map(|above| AttachError::Below { interface: name(), above: above.name.clone() })
+            let lies_on_it = |one: &&Interface| {
+                one.lower == Some(interface.ifindex) || interface.master == Some(one.ifindex)
+            };
+            let above = present.iter().filter(lies_on_it).find(|one| one.program.is_some());
+            Some(match above {
+                Some(above) => AttachError::Below { interface: name(), above: above.name.clone() },
+                // It was gone by the time that it was looked for.
+                None => AttachError::Busy(name()),
+            })
         }
         _ => None,
     }

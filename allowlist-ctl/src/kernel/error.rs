@@ -97,6 +97,9 @@ pub enum AttachError {
         /// Id of the other program.
         program: u32,
     },
+    /// Another XDP program was there, or still is where it is not seen.
+    #[error("'{0}' has another XDP program, or one lies on it: try again")]
+    Busy(String),
     /// An interface above has a program.
     #[error(
         "'{interface}' takes no program while '{above}', which lies on it, has one: attach '{interface}' first, or '{above}' alone"

@@ -61,6 +61,7 @@ fn an_interface_is_filtered_when_it_appears_and_when_it_comes_back() -> Result<(
     server.becomes("eth7", "missing")?;
     let warnings = server.status()?["warnings"].to_string();
     ensure!(warnings.contains("eth7 is not filtered"), "{warnings}");
+    ensure!(!server.log().contains("looked at by the clock"), "the kernel does not tell of them");
     Ok(())
 }
 

@@ -194,7 +194,8 @@ fn a_filter_that_nothing_names_any_more_is_kept_under_the_policy_of_today() -> R
     server.done(&["remove", "redis", "10.71.0.3", "--force"])?;
     shut_out(server.bob(), to)?;
 
-    server.done(&["attach", "eth7"])?;
+    let told = server.done(&["attach", "eth7", "--xdp-mode", "generic"])?;
+    ensure!(told.contains("it stays in mode native"), "{told}");
     server.warns_no_more(said)?;
     server.restart()?;
     server.warns_no_more(said)?;
@@ -226,4 +227,19 @@ fn a_kept_filter_is_taken_off_by_command_and_a_stale_pin_by_the_start() -> Resul
     served(server.bob(), to)?;
     ensure!(server.link_pins("eth7")?.is_empty());
     Ok(())
+}
+
+#[test]
+fn a_pin_that_an_earlier_version_named_by_the_index_is_taken_over() -> Result<()> {
+    let mut server = limited(&["eth7"])?;
+    let to = lay(&server, "eth7", 71)?;
+    server.becomes("eth7", "attached")?;
+    let index = server.interface("eth7")?["ifindex"].to_string();
+    server.daemon()?.kill()?;
+    let pins = server.link_pins("eth7")?;
+    std::fs::rename(&pins[0], server.pins().join("links").join(index))?;
+    server.start()?;
+    shut_out(server.bob(), to)?;
+    ensure!(server.link_pins("eth7")? == pins, "the link is another one");
+    server.warns_no_more("eth")
 }

@@ -132,7 +132,26 @@ fn a_program_that_was_there_before_is_named_and_left_until_it_is_gone() -> Resul
     server.network.server.namespace.ip(&["link set dev eth7 xdp off"])?;
     server.becomes("eth7", "attached")?;
     ensure!(server.interface("eth7")?["put_back"] == 0);
+
+    // A command that is refused makes nothing wanted.
+    server.done(&["detach", "eth7", "--yes"])?;
+    foreign.put_on(&server, "eth7")?;
+    server.fails(&["attach", "eth7"], 1, &said)?;
+    ensure!(server.interface("eth7")?["state"] == "detached", "{:?}", server.interface("eth7"));
     Ok(())
+}
+
+#[test]
+fn a_wanted_interface_is_filtered_after_the_silent_end_of_another_programs_link() -> Result<()> {
+    let mut server = Server::prepare(&["--interface", "eth0", "--interface", "eth7"])?;
+    let foreign = Foreign::load(&server)?;
+    server.network.server.namespace.ip(&["link add eth7 type veth peer name peer7"])?;
+    let held = foreign.hold_on(&server, "eth7")?;
+    server.start()?;
+    ensure!(server.interface("eth7")?["state"] == "failed");
+    ensure!(server.program("eth7")? == Some(foreign.id));
+    drop(held);
+    server.becomes("eth7", "attached")
 }
 
 #[test]

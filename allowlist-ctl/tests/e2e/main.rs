@@ -23,6 +23,7 @@ mod links_cut;
 mod modes;
 mod overload;
 mod pending;
+mod places;
 mod rejects;
 mod reports;
 mod requests;

@@ -20,7 +20,7 @@ pub(in crate::daemon) struct Looked {
     pub(in crate::daemon) errors: Vec<AttachError>,
     /// What somebody else did to the filter, and what was done about it.
     pub(in crate::daemon) reports: Vec<Report>,
-    /// What the maps could not be told, to be tried again.
+    /// Why it was no whole look, to be tried again.
     pub(in crate::daemon) trouble: Option<String>,
 }
 
@@ -87,7 +87,9 @@ impl Wanted {
         self.present = match interfaces() {
             Ok(present) => present,
             Err(error) => {
-                looked.errors.push(AttachError::Netlink(error));
+                let error = AttachError::Netlink(error);
+                looked.trouble = Some(error.to_string());
+                looked.errors.push(error);
                 return looked;
             }
         };
@@ -104,6 +106,7 @@ impl Wanted {
                 kernel.label(held.link, label, self.strict.contains(label));
             }
         }
+        self.reasons.retain(|name, _| names.contains(name));
         for name in plan::from_below(names, &present) {
             self.look_at(kernel, &present, &name, &mut looked);
         }

@@ -127,7 +127,12 @@ impl Wanted {
         let interface = present.iter().find(|interface| interface.name == name).cloned();
         let interface = &interface.ok_or_else(|| AttachError::NoSuchInterface(name.into()))?;
         let mode = mode.unwrap_or_else(|| self.mode(name));
-        self.attach(kernel, interface, &present, mode)?;
+        if let Err(error) = self.attach(kernel, interface, &present, mode) {
+            if !self.wants(name) {
+                self.reasons.remove(name);
+            }
+            return Err(error);
+        }
         self.present = present;
         self.modes.insert(name.into(), mode);
         self.detached.remove(name);

@@ -1,12 +1,15 @@
 //! How the interfaces fare, as it is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Wanted, places::blind_spots};
 use crate::{
     api::{InterfaceState, InterfaceStatus},
     kernel::{Attached, Kernel},
 };
+
+/// Why an interface is filtered that nobody asked for.
+const KEPT: &str = "kept from an earlier start, and nothing names it now";
 
 impl Wanted {
     /// How the interfaces fare.
@@ -30,7 +33,11 @@ impl Wanted {
                 ifindex: Some(attached.ifindex),
                 mode: Some(if attached.generic.is_some() { "generic" } else { "native" }.into()),
                 program_id: Some(kernel.program_id()),
-                reason: if self.keeps(label) { Some(kept(name)) } else { attached.generic.clone() },
+                reason: if self.keeps(label) {
+                    Some(KEPT.into())
+                } else {
+                    attached.generic.clone()
+                },
                 warnings: self
                     .told_put_back(name)
                     .into_iter()
@@ -47,6 +54,11 @@ impl Wanted {
         let mut all: Vec<InterfaceStatus> = attached.chain(others).chain(detached).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// Names of all interfaces there were at the last look, by index.
+    pub(in crate::daemon) fn names_of_all(&self) -> HashMap<u32, String> {
+        self.present.iter().map(|one| (one.ifindex, one.name.clone())).collect()
     }
 
     fn told_put_back(&self, name: &str) -> Option<String> {
@@ -71,7 +83,9 @@ impl Wanted {
         let mut told = Vec::new();
         let Some(now) = &attached.now else { return told };
         if self.keeps(label) {
-            told.push(format!("the filter on {now} is {}", kept(label)));
+            told.push(format!(
+                "the filter on {now} is {KEPT}: `allowlist-ctl attach {label}` keeps it, `allowlist-ctl detach {label}` takes it off"
+            ));
         }
         if now != label {
             told.push(format!(
@@ -94,10 +108,4 @@ impl Wanted {
         told.extend(blind_spots(now, &self.present, &filtered));
         told
     }
-}
-
-fn kept(name: &str) -> String {
-    format!(
-        "kept from an earlier start, and nothing names it now: `allowlist-ctl attach {name}` keeps it, `allowlist-ctl detach {name}` takes it off"
-    )
 }

@@ -44,7 +44,8 @@ impl Owner {
         };
         let is_on = self.is_on(interface);
         if is_on && !self.wanted.keeps(interface) && self.is_attached(interface) {
-            let messages = vec![format!("the filter is on {interface} already")];
+            let mut messages = vec![format!("the filter is on {interface} already")];
+            messages.extend(self.stays_in_mode(interface, mode));
             return Ok(Changed { messages, ..unchanged });
         }
         let mut done = Changed { changed: true, ..unchanged };
@@ -66,6 +67,7 @@ impl Owner {
             return Err(problem);
         }
         self.look_at_interfaces();
+        done.messages.extend(self.stays_in_mode(interface, mode));
         done.warnings.extend(self.wanted.remarks_on(&self.kernel, interface));
         Ok(Changed { pending: self.told_pending(), ..done })
     }
@@ -129,6 +131,23 @@ impl Owner {
             (true, false) => self.guard_detach(interface, options),
             _ => Ok(Guarded::default()),
         }
+    }
+
+    /// What is to be said where the filter was on the interface before, in another mode than is asked for.
+    fn stays_in_mode(&self, interface: &str, mode: Option<XdpMode>) -> Option<String> {
+        let asked = match mode? {
+            XdpMode::Auto => return None,
+            XdpMode::Native => "native",
+            XdpMode::Generic => "generic",
+        };
+        let is_it = |one: &&Attached| one.now.as_deref() == Some(interface);
+        let generic = self.kernel.attached().find(is_it)?.generic.is_some();
+        let mode = if generic { "generic" } else { "native" };
+        (mode != asked).then(|| {
+            format!(
+                "it stays in mode {mode}: `allowlist-ctl detach {interface}` takes it off, and `allowlist-ctl attach {interface} --xdp-mode {asked}` puts it on anew"
+            )
+        })
     }
 
     /// Whether there is a filter that goes by this name.

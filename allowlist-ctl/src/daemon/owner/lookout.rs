@@ -92,8 +92,9 @@ impl Owner {
 
     /// Looks after the interfaces; the errors are those of interfaces that are there and cannot be attached.
     pub(super) fn look_at_interfaces(&mut self) -> Vec<AttachError> {
-        self.lookout.glances = 0;
         let Looked { errors, reports, trouble } = self.wanted.look(&mut self.kernel);
+        // With the next glance, where it is to be tried again.
+        self.lookout.glances = if trouble.is_some() { LOOK } else { 0 };
         if let Some(trouble) = trouble {
             self.complain(trouble);
         }

@@ -229,7 +229,7 @@ impl Owner {
     }
 
     fn tell_interfaces(&self) {
-        self.shared.set_interfaces(self.wanted.status(&self.kernel));
+        self.shared.set_interfaces(self.wanted.status(&self.kernel), self.wanted.names_of_all());
     }
 
     fn tidy(&mut self) {

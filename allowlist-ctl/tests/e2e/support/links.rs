@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use aya::programs::{
     Xdp,
     links::{FdLink, PinnedLink},
-    xdp::XdpLink,
+    xdp::{XdpLink, XdpMode},
 };
 use aya_obj::programs::XdpAttachType;
 use serde_json::Value;
@@ -47,6 +47,14 @@ impl Foreign {
     pub(crate) fn put_on(&self, server: &Server, interface: &str) -> Result<()> {
         let pin = self.pin.display();
         server.network.server.namespace.ip(&[format!("link set dev {interface} xdp pinned {pin}")])
+    }
+
+    /// Puts it on an interface by a link, for as long as what is returned is held; that it ends nobody is told.
+    pub(crate) fn hold_on(&self, server: &Server, interface: &str) -> Result<Xdp> {
+        let mut program = Xdp::from_pin(&self.pin, XdpAttachType::Interface)?;
+        let namespace = &server.network.server.namespace;
+        namespace.inside(|| program.attach(interface, XdpMode::Driver).map(drop))??;
+        Ok(program)
     }
 
     /// Has a link run it.
