@@ -49,11 +49,12 @@ impl Foreign {
         server.network.server.namespace.ip(&[format!("link set dev {interface} xdp pinned {pin}")])
     }
 
-    /// Puts it on an interface by a link, for as long as what is returned is held; that it ends nobody is told.
+    /// Puts it on an interface by a link, generic, for as long as what is returned is held. That
+    /// it ends nobody is told; where it is in a driver, a veth pair tells of its features.
     pub(crate) fn hold_on(&self, server: &Server, interface: &str) -> Result<Xdp> {
         let mut program = Xdp::from_pin(&self.pin, XdpAttachType::Interface)?;
         let namespace = &server.network.server.namespace;
-        namespace.inside(|| program.attach(interface, XdpMode::Driver).map(drop))??;
+        namespace.inside(|| program.attach(interface, XdpMode::Skb).map(drop))??;
         Ok(program)
     }
 
