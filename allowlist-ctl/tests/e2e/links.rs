@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Result, ensure};
 use xtask::lab::{Namespace, link, until};
 
-use super::support::{NOTICED, REDIS, Server, served, shut_out};
+use super::support::{NOTICED, REDIS, SETTLED, Server, served, shut_out};
 
 /// A server whose redis is closed to bob on `eth7` alone.
 fn limited(interfaces: &[&str]) -> Result<Server> {
@@ -103,7 +103,12 @@ fn names_that_are_exchanged_are_judged_by_what_they_are_now() -> Result<()> {
     for interface in ["eth6", "eth7"] {
         server.becomes(interface, "attached")?;
     }
-    let links = || -> Result<_> { Ok((server.link_pins("eth6")?, server.link_pins("eth7")?)) };
+    let ids = |name: &str| -> Result<Vec<String>> {
+        let pins = server.link_pins(name)?.into_iter();
+        let names = pins.filter_map(|pin| Some(pin.file_name()?.to_str()?.to_owned()));
+        Ok(names.filter_map(|name| Some(name.split_once('-')?.0.to_owned())).collect())
+    };
+    let links = || -> Result<_> { Ok((ids("eth6")?, ids("eth7")?)) };
     let before = links()?;
     served(server.bob(), six)?;
     shut_out(server.bob(), seven)?;
@@ -112,7 +117,11 @@ fn names_that_are_exchanged_are_judged_by_what_they_are_now() -> Result<()> {
     soon(&server, seven, true)?;
     ensure!(server.program("eth6")?.is_some(), "no filter on eth6");
     let after = links()?;
-    ensure!(before.0.len() == 1 && after.0.len() == 1 && before != after, "{before:?}, {after:?}");
+    // They are the links from before, each with the name of the other.
+    ensure!(
+        before != after && before == (after.1.clone(), after.0.clone()),
+        "{before:?}, {after:?}"
+    );
     server.warns_no_more("eth")
 }
 
@@ -145,6 +154,8 @@ fn a_filter_goes_along_to_another_network_namespace_and_comes_back_under_any_ind
         if is_taken {
             // Another interface has the index that it had, and is no interface of ours for that.
             here.ip(&[format!("link add other7 index {index} type veth peer name peer7")])?;
+            std::thread::sleep(SETTLED);
+            ensure!(server.interface("eth7")?["state"] == "missing", "{:?}", server.status());
         }
         other.ip(&[format!("link set eth7 netns {}", here.name())])?;
         server.becomes("eth7", "attached")?;

@@ -1,6 +1,6 @@
 //! What somebody else may do to the filter: by the tools of an operator, behind the daemon's back.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::{
@@ -16,6 +16,9 @@ use super::Server;
 
 /// The daemon looks after interfaces within a second; this is what a busy machine may add to it.
 pub(crate) const NOTICED: Duration = Duration::from_secs(5);
+
+/// After so long the daemon has looked at whatever the kernel has told of.
+pub(crate) const SETTLED: Duration = Duration::from_millis(300);
 
 /// A program of somebody else, which passes every packet.
 pub(crate) struct Foreign {
@@ -40,6 +43,7 @@ impl Foreign {
         bpftool(&["prog", "pin", "id", &id.to_string(), &pin.display().to_string()])?;
         daemon.kill()?;
         server.network.server.namespace.ip(&["link delete foreign0"])?;
+        thread::sleep(SETTLED);
         Ok(Self { id, pin, _bpffs: bpffs })
     }
 

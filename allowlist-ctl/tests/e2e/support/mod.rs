@@ -16,7 +16,7 @@ pub(crate) use self::{
     bridge::bridge,
     echo::UdpLoop,
     knock::{listen, served, shut_out},
-    links::{Foreign, NOTICED},
+    links::{Foreign, NOTICED, SETTLED},
     nobody::{as_nobody, readable_by_all},
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server},
     socket::{Answer, exchange},
