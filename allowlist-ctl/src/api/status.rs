@@ -64,9 +64,15 @@ pub struct InterfaceStatus {
     /// Id of the program, where the filter is on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program_id: Option<u32>,
-    /// Why the mode is generic, or why the filter is not on it.
+    /// Why the mode is generic, or why the filter is not on it, or why it is though nothing names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How often the filter had to be put back since the daemon started, because somebody cut it off or replaced it.
+    #[serde(default)]
+    pub put_back: u64,
+    /// What the operator should know of it, a sentence each; they are among the warnings, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Whether the filter is on an interface.

@@ -209,12 +209,9 @@ struct Names {
 impl Names {
     fn of(shared: &Shared) -> Self {
         let services = shared.policy().services;
-        let interfaces = shared.interfaces().into_iter();
         Self {
             services: services.into_iter().map(|(name, service)| (service.number, name)).collect(),
-            interfaces: interfaces
-                .filter_map(|interface| Some((interface.ifindex?, interface.name)))
-                .collect(),
+            interfaces: shared.interface_names(),
         }
     }
 

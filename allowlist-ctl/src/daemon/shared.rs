@@ -1,7 +1,7 @@
 //! What may be read at any time, whatever the owner is at.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Shared {
     policy: RwLock<Policy>,
     interfaces: RwLock<Vec<InterfaceStatus>>,
+    /// Names of all interfaces there are, by index.
+    names: RwLock<HashMap<u32, String>>,
     hits: RwLock<Arc<Hits>>,
     pending: RwLock<Option<PendingChange>>,
     /// What is wrong with the files that groups follow.
@@ -37,6 +39,7 @@ impl Shared {
         Self {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
+            names: RwLock::default(),
             hits: RwLock::default(),
             pending: RwLock::default(),
             followed: RwLock::default(),
@@ -116,7 +119,20 @@ impl Shared {
         self.interfaces.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set_interfaces(&self, interfaces: Vec<InterfaceStatus>) {
+    /// Names of interfaces by index, those that are not attached too; an attached one goes by the name that is wanted.
+    pub(super) fn interface_names(&self) -> HashMap<u32, String> {
+        let mut names = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let attached = self.interfaces().into_iter();
+        names.extend(attached.filter_map(|interface| Some((interface.ifindex?, interface.name))));
+        names
+    }
+
+    pub(super) fn set_interfaces(
+        &self,
+        interfaces: Vec<InterfaceStatus>,
+        names: HashMap<u32, String>,
+    ) {
         *self.interfaces.write().unwrap_or_else(PoisonError::into_inner) = interfaces;
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
 }

@@ -170,10 +170,7 @@ fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) ->
     for interface in interfaces {
         let (name, reason) = (&interface.name, interface.reason.as_deref().unwrap_or("unknown"));
         match interface.state {
-            InterfaceState::Attached if interface.mode.as_deref() == Some("generic") => {
-                warnings.push(format!("the filter on {name} runs in generic mode, slower: {reason}"));
-            }
-            InterfaceState::Attached => {}
+            InterfaceState::Attached => warnings.extend(interface.warnings.iter().cloned()),
             InterfaceState::Missing | InterfaceState::Failed => {
                 warnings.push(format!("{name} is not filtered: {reason}"));
             }

@@ -3,6 +3,7 @@
 //! Everything is that of the network namespace of the thread that asks, and needs no capability. No policy and no
 //! XDP here.
 
+pub(crate) mod changes;
 mod connections;
 mod links;
 pub(crate) mod netlink;

@@ -1,17 +1,11 @@
-//! Putting the program on interfaces, and taking it off.
+//! Putting the program on an interface.
 
-use std::{fs, io, path::Path};
+use std::{io, os::fd::BorrowedFd};
 
-use aya::programs::{
-    ProgramError, Xdp,
-    links::{FdLink, LinkError, PinnedLink},
-    xdp::{XdpLink, XdpLinkId},
-};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing::{info, warn};
 
-use super::{Interface, Pins, error::AttachError, sys::pinned_link_ifindex};
+use super::{Interface, error::AttachError, ethtool, interfaces, link::Link, refusal, sys::Run};
 
 /// How the program is to run on an interface.
 #[derive(
@@ -28,181 +22,80 @@ pub enum XdpMode {
     Generic,
 }
 
-/// The program on an interface.
-#[derive(Debug)]
-pub struct Attached {
-    /// The interface's name.
-    pub interface: String,
-    /// Its index.
-    pub ifindex: u32,
-    /// Whether the program runs in generic mode, and if so why.
-    pub generic: Option<String>,
-    /// Keeps the link; the pin keeps it over the daemon's end.
-    #[expect(dead_code, reason = "the program is on the interface for as long as this is held")]
-    link: FdLink,
-}
-
-/// Puts the program on an interface, taking over the link that is pinned for it.
-///
-/// A take-over replaces the program of the link in one step: no packet is judged by nothing.
+/// A new link, native where it goes, with the reason where it is generic. It is not pinned yet.
 ///
 /// # Errors
 /// [`AttachError`]; the interface is as before then.
-pub(super) fn attach(
-    program: &mut Xdp,
-    pins: &Pins,
+pub(super) fn create(
+    program: BorrowedFd<'_>,
     interface: &Interface,
     mode: XdpMode,
-) -> Result<Attached, AttachError> {
+) -> Result<(Link, Option<String>), AttachError> {
     if !interface.is_ethernet {
         return Err(AttachError::NotEthernet(interface.name.clone()));
     }
-    let path = pins.link(interface.ifindex);
-    let taken_over = match pinned_link(&path, interface.ifindex) {
-        Some(link) => take_over(program, link),
-        None => None,
-    };
-    if let Some(link) = taken_over {
-        info!(interface = interface.name, "took over the filter that was in force");
-        let generic = interface.is_generic.then(|| "kept from before".to_owned());
-        return Ok(Attached {
-            interface: interface.name.clone(),
-            ifindex: interface.ifindex,
-            generic,
-            link,
-        });
-    }
-    if let Some(program) = interface.program {
-        return Err(AttachError::Taken { interface: interface.name.clone(), program });
-    }
-    let (link, generic) = create(program, interface, mode)?;
-    let link = pin(link, &path).map_err(|source| AttachError::Pin {
-        interface: interface.name.clone(),
-        path,
-        source,
-    })?;
-    Ok(Attached { interface: interface.name.clone(), ifindex: interface.ifindex, generic, link })
-}
-
-impl Attached {
-    /// Removes the pin, so that the program is taken off when this is dropped.
-    ///
-    /// # Errors
-    /// What the file system answered; without a pin there is nothing to be removed.
-    pub(super) fn unpin(&self, pins: &Pins) -> io::Result<()> {
-        match fs::remove_file(pins.link(self.ifindex)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
-    }
-
-    /// Whether the link still holds the interface: not when it is gone, or the link was cut from outside.
-    #[must_use]
-    pub(super) fn is_in_force(&self, pins: &Pins) -> bool {
-        holds(&pins.link(self.ifindex), self.ifindex)
-    }
-}
-
-/// Whether the link that is pinned there holds the interface.
-fn holds(path: &Path, ifindex: u32) -> bool {
-    matches!(pinned_link_ifindex(path), Ok(Some(held)) if held == ifindex)
-}
-
-/// The pinned link, where it holds the interface; what else is there is removed.
-fn pinned_link(path: &Path, ifindex: u32) -> Option<FdLink> {
-    if !path.exists() {
-        return None;
-    }
-    if holds(path, ifindex) {
-        return PinnedLink::from_pin(path).ok().map(FdLink::from);
-    }
-    if let Err(error) = fs::remove_file(path) {
-        warn!("cannot remove the stale pin {}: {error}", path.display());
-    }
-    None
-}
-
-fn take_over(program: &mut Xdp, link: FdLink) -> Option<FdLink> {
-    let result = XdpLink::try_from(link)
-        .map_err(other)
-        .and_then(|link| program.attach_to_link(link))
-        .and_then(|id| take_link(program, id));
-    match result {
-        Ok(link) => Some(link),
-        Err(error) => {
-            warn!("cannot take over the pinned link: {error}");
-            None
-        }
-    }
-}
-
-fn take_link(program: &mut Xdp, id: XdpLinkId) -> Result<FdLink, ProgramError> {
-    FdLink::try_from(program.take_link(id)?).map_err(other)
-}
-
-fn other(error: LinkError) -> ProgramError {
-    ProgramError::IOError(io::Error::other(error))
-}
-
-/// A new link, native where it goes, with the reason where it is generic.
-fn create(
-    program: &mut Xdp,
-    interface: &Interface,
-    mode: XdpMode,
-) -> Result<(FdLink, Option<String>), AttachError> {
-    let native = || aya::programs::XdpMode::Driver;
-    let generic = || aya::programs::XdpMode::Skb;
-    match mode {
-        XdpMode::Native => Ok((create_in(program, interface, native(), "native")?, None)),
-        XdpMode::Generic => {
-            let link = create_in(program, interface, generic(), "generic")?;
-            Ok((link, Some("as configured".into())))
-        }
-        XdpMode::Auto => match create_in(program, interface, native(), "native") {
-            Ok(link) => Ok((link, None)),
-            Err(AttachError::Mode { reason, .. }) => {
-                let link = create_in(program, interface, generic(), "generic")?;
-                Ok((link, Some(format!("the driver does not take it: {reason}"))))
-            }
-            Err(error) => Err(error),
+    let create = |run| Link::create(program, interface.ifindex, run, &interface.name);
+    let reason = match mode {
+        XdpMode::Generic => "as configured".to_owned(),
+        XdpMode::Auto | XdpMode::Native => match create(Run::Native) {
+            Ok(link) => return Ok((link, None)),
+            Err(error) => why_not_native(&error, interface)?,
         },
+    };
+    if mode == XdpMode::Native {
+        let interface = interface.name.clone();
+        return Err(AttachError::Mode { interface, mode: "native", reason });
     }
+    let link = create(Run::Generic).map_err(|error| why_not_generic(&error, interface))?;
+    Ok((link, Some(reason)))
 }
 
-fn create_in(
-    program: &mut Xdp,
-    interface: &Interface,
-    mode: aya::programs::XdpMode,
-    name: &'static str,
-) -> Result<FdLink, AttachError> {
-    let refused = |error: &ProgramError| match os_code(error) {
-        Some(libc::ENODEV) => AttachError::NoSuchInterface(interface.name.clone()),
+/// Why native XDP is not to be had; an error where generic XDP is not either.
+fn why_not_native(error: &io::Error, interface: &Interface) -> Result<String, AttachError> {
+    if let Some(error) = in_the_way(error, interface) {
+        return Err(error);
+    }
+    let code = error.raw_os_error().unwrap_or(0);
+    Ok(refusal::why(code, interface, &ethtool::driver(&interface.name)))
+}
+
+fn why_not_generic(error: &io::Error, interface: &Interface) -> AttachError {
+    if let Some(error) = in_the_way(error, interface) {
+        return error;
+    }
+    match error.raw_os_error() {
+        // Nothing but links is new in what was asked for.
+        Some(libc::EINVAL) => AttachError::NoLink(interface.name.clone()),
         _ => AttachError::Mode {
             interface: interface.name.clone(),
-            mode: name,
-            reason: reason(error),
+            mode: "generic",
+            reason: error.to_string(),
         },
-    };
-    let id =
-        program.attach_to_if_index(interface.ifindex, mode).map_err(|error| refused(&error))?;
-    // Where the kernel has no links aya attaches by netlink; dropping that takes the program off again.
-    take_link(program, id).map_err(|_| AttachError::NoLink(interface.name.clone()))
+    }
 }
 
-fn os_code(error: &ProgramError) -> Option<i32> {
-    match error {
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
+/// What else there is that the program cannot go where it is.
+fn in_the_way(error: &io::Error, interface: &Interface) -> Option<AttachError> {
+    let name = || interface.name.clone();
+    match error.raw_os_error()? {
+        libc::ENODEV => Some(AttachError::NoSuchInterface(name())),
+        libc::EBUSY | libc::EEXIST => {
+            let present = interfaces().unwrap_or_default();
+            let is_it = |one: &&Interface| one.ifindex == interface.ifindex;
+            if let Some(program) = present.iter().find(is_it).and_then(|here| here.program) {
+                return Some(AttachError::Taken { interface: name(), program });
+            }
+            // The kernel takes no program below one of an interface that lies on this one.
+            let lies_on_it = |one: &&Interface| {
+                one.lower == Some(interface.ifindex) || interface.master == Some(one.ifindex)
+            };
+            let above = present.iter().filter(lies_on_it).find(|one| one.program.is_some());
+            Some(match above {
+                Some(above) => AttachError::Below { interface: name(), above: above.name.clone() },
+                // It was gone by the time that it was looked for.
+                None => AttachError::Busy(name()),
+            })
+        }
         _ => None,
     }
-}
-
-fn reason(error: &ProgramError) -> String {
-    match error {
-        ProgramError::SyscallError(error) => error.io_error.to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn pin(link: FdLink, path: &Path) -> io::Result<FdLink> {
-    link.pin(path).map(FdLink::from).map_err(io::Error::other)
 }

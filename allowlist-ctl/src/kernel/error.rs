@@ -89,13 +89,26 @@ pub enum AttachError {
     NotEthernet(String),
     /// Another XDP program is there.
     #[error(
-        "'{interface}' has an XDP program of somebody else, with id {program}: see `bpftool prog show id {program}`, take it off and try again"
+        "'{interface}' has an XDP program of somebody else, with id {program}: see `bpftool prog show id {program}` and take it off"
     )]
     Taken {
         /// The interface.
         interface: String,
         /// Id of the other program.
         program: u32,
+    },
+    /// Another XDP program was there, or still is where it is not seen.
+    #[error("'{0}' has another XDP program, or one lies on it: try again")]
+    Busy(String),
+    /// An interface above has a program.
+    #[error(
+        "'{interface}' takes no program while '{above}', which lies on it, has one: attach '{interface}' first, or '{above}' alone"
+    )]
+    Below {
+        /// The interface.
+        interface: String,
+        /// The one above.
+        above: String,
     },
     /// The driver and the asked-for mode do not go together.
     #[error("'{interface}' does not take the program in mode {mode}: {reason}")]
@@ -112,12 +125,15 @@ pub enum AttachError {
         "the kernel cannot hold the program on '{0}' by a BPF link: Linux 5.10 or newer is needed"
     )]
     NoLink(String),
+    /// There is no program.
+    #[error("the program is not loaded")]
+    NotLoaded,
     /// The pin of the link.
-    #[error("cannot pin the filter of '{interface}' at {path}: {source}")]
+    #[error("cannot pin the filter of '{interface}' in {path}: {source}")]
     Pin {
         /// The interface.
         interface: String,
-        /// Where.
+        /// The directory of pins.
         path: PathBuf,
         /// Why not.
         source: io::Error,

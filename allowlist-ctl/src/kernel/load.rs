@@ -71,9 +71,15 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn program(&mut self) -> Result<&mut Xdp, ProgramError> {
-        let program = self.ebpf.program_mut(self.names[0]).ok_or(ProgramError::NotLoaded)?;
+    pub(super) fn program(&self) -> Result<&Xdp, ProgramError> {
+        let program = self.ebpf.program(self.names[0]).ok_or(ProgramError::NotLoaded)?;
         program.try_into()
+    }
+
+    /// Id of the judging program.
+    pub(super) fn program_id(&self) -> Result<u32, LoadError> {
+        let info = self.program().and_then(Xdp::info);
+        info.map(|info| info.id()).map_err(|error| LoadError::Other(chain(&error)))
     }
 
     /// The programs that were loaded, by name.

@@ -1,8 +1,8 @@
 //! The only room that knows aya: loading, filling, attaching and reading the XDP program.
 //!
 //! [`Kernel`] holds what is loaded. [`Kernel::apply`] brings the maps from one policy to the next such that a
-//! packet sees the one or the other; [`Kernel::attach`] puts the program on an interface, taking over the
-//! link that an earlier daemon pinned.
+//! packet sees the one or the other; [`Kernel::attach`] puts the program on an interface,
+//! [`Kernel::take_over`] takes over what an earlier daemon left in force, and [`Kernel::look`] tells what others did to it.
 
 mod attach;
 mod bpffs;
@@ -10,42 +10,46 @@ mod clock;
 mod counters;
 mod edits;
 mod error;
+mod ethtool;
 mod events;
+mod held;
 mod hits;
+mod link;
 mod live_table;
 mod load;
 mod netlink;
 mod pins;
+mod placing;
 mod pool;
+mod refusal;
 mod retry;
 mod sync;
 mod sys;
+mod takeover;
 mod trial;
 mod tries;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fs, io, sync::Arc};
 
 pub use self::{
-    attach::{Attached, XdpMode},
+    attach::XdpMode,
     clock::boot_clock,
     counters::{Counters, Totals},
     error::{AttachError, LoadError, SyncError},
     events::{Drop, DropReason, Events},
+    held::{Attached, Happening},
     hits::Hits,
     load::{Variant, raise_memory_limit},
     netlink::{Interface, interfaces},
-    pins::Pins,
+    pins::{PinnedName, Pins},
     retry::Refusals,
+    takeover::Pinned,
     trial::{Action, Program},
 };
 use allowlist_common::abi::maps;
 
 use self::{hits::HitMaps, load::Loaded, retry::Updates, sync::Enforced};
-use crate::policy::{Name, Policy, entry::BootClock, table::Placement};
+use crate::policy::{Name, Policy, entry::BootClock};
 
 /// The loaded program, its maps, and the interfaces it is on.
 pub struct Kernel {
@@ -56,7 +60,8 @@ pub struct Kernel {
     hits: Arc<Hits>,
     events: Option<Events>,
     pins: Pins,
-    attached: BTreeMap<String, Attached>,
+    program_id: u32,
+    attached: Vec<Attached>,
     updates: Updates,
 }
 
@@ -88,6 +93,7 @@ impl Kernel {
         enforced.tidy();
         loaded.join_programs(&pins)?;
         Ok(Self {
+            program_id: loaded.program_id()?,
             counters: Arc::new(loaded.take_counters()?),
             events: Some(loaded.take_events()?),
             hits: Arc::new(hit_maps.reader(&pins)),
@@ -95,9 +101,15 @@ impl Kernel {
             loaded,
             enforced,
             pins,
-            attached: BTreeMap::new(),
+            attached: Vec::new(),
             updates,
         })
+    }
+
+    /// Id of the program.
+    #[must_use]
+    pub const fn program_id(&self) -> u32 {
+        self.program_id
     }
 
     /// Keeps the pins of this program alone, once it has taken over from an earlier one.
@@ -185,76 +197,5 @@ impl Kernel {
     /// Frees what changes left behind; to be called when nobody waits.
     pub fn tidy(&mut self) {
         self.enforced.tidy();
-    }
-
-    /// Puts the program on an interface, taking over the link that an earlier daemon pinned there.
-    ///
-    /// # Errors
-    /// [`AttachError`]; the interface is as before then.
-    pub fn attach(
-        &mut self,
-        interface: &Interface,
-        mode: XdpMode,
-        strict: bool,
-    ) -> Result<&Attached, AttachError> {
-        let mut known = self.enforced.interfaces().clone();
-        // It has another name now.
-        known.retain(|_, placement| placement.ifindex != interface.ifindex);
-        self.attached.retain(|_, attached| attached.ifindex != interface.ifindex);
-        let placement = Placement { ifindex: interface.ifindex, strict };
-        known.insert(interface.name.clone(), placement);
-        self.enforced.set_interfaces(known)?;
-        let program =
-            self.loaded.program().map_err(|_| AttachError::NoLink(interface.name.clone()))?;
-        let attached = attach::attach(program, &self.pins, interface, mode)?;
-        let slot = self.attached.entry(interface.name.clone());
-        Ok(slot.insert_entry(attached).into_mut())
-    }
-
-    /// Takes the program off an interface; `false` where it is not on it.
-    ///
-    /// # Errors
-    /// What the file system answered when the pin was to be removed.
-    pub fn detach(&mut self, interface: &str) -> io::Result<bool> {
-        let Some(attached) = self.attached.get(interface) else { return self.release(interface) };
-        attached.unpin(&self.pins)?;
-        // The last reference: closing it takes the program off.
-        self.attached.remove(interface);
-        Ok(true)
-    }
-
-    /// Takes off an interface what an earlier daemon's pin keeps on it; `false` where there is none.
-    ///
-    /// # Errors
-    /// What the kernel or the file system answered.
-    pub fn release(&self, interface: &str) -> io::Result<bool> {
-        let present = interfaces()?.into_iter().find(|present| present.name == interface);
-        match present.map(|present| fs::remove_file(self.pins.link(present.ifindex))) {
-            None => Ok(false),
-            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Some(removed) => removed.map(|()| true),
-        }
-    }
-
-    /// Takes the program off every interface and removes the pins.
-    ///
-    /// # Errors
-    /// What the file system answered.
-    pub fn detach_all(&mut self) -> io::Result<()> {
-        self.attached.clear();
-        self.pins.remove_all()
-    }
-
-    /// The interfaces that the program is on.
-    pub fn attached(&self) -> impl Iterator<Item = &Attached> {
-        self.attached.values()
-    }
-
-    /// Forgets interfaces whose link no longer holds, and names them: the interface is gone, or somebody cut the
-    /// link.
-    pub fn forget_lost(&mut self) -> Vec<String> {
-        let pins = &self.pins;
-        let lost = self.attached.extract_if(.., |_, attached| !attached.is_in_force(pins));
-        lost.map(|(name, _)| name).collect()
     }
 }

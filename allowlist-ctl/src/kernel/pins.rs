@@ -1,6 +1,7 @@
 //! Where the filter is pinned, so that it outlives the daemon.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -12,8 +13,7 @@ use super::{bpffs, error::LoadError};
 
 /// The directory of pins: `BPFFS/allowlist`.
 ///
-/// `links/` has a pin for each interface, named by its index (names of interfaces may have dots, those of
-/// pins may not); `v1/` has the counters of ABI version 1.
+/// `links/` has a pin for each link ([`PinnedName`]); `v1/` has the counters of ABI version 1.
 #[derive(Clone, Debug)]
 pub struct Pins {
     root: PathBuf,
@@ -45,8 +45,8 @@ impl Pins {
         Ok(())
     }
 
-    pub(super) fn link(&self, ifindex: u32) -> PathBuf {
-        self.links().join(ifindex.to_string())
+    pub(super) fn link(&self, name: &PinnedName) -> PathBuf {
+        self.links().join(&name.0)
     }
 
     /// Where a counter map is pinned; a pin that is not such a map is removed first.
@@ -79,18 +79,18 @@ impl Pins {
         self.maps().join(if is_new { "AFTERMATH_NEW" } else { "AFTERMATH" })
     }
 
-    /// Indices of the interfaces whose links are pinned.
+    /// The pins of links.
     ///
     /// # Errors
     /// What the file system answered; a missing directory has no pins.
-    pub fn pinned_links(&self) -> io::Result<Vec<u32>> {
+    pub fn pinned_links(&self) -> io::Result<Vec<PinnedName>> {
         let entries = match fs::read_dir(self.links()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
         let mut found = Vec::new();
         for entry in entries {
-            found.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+            found.extend(entry?.file_name().into_string().ok().map(PinnedName));
         }
         Ok(found)
     }
@@ -119,5 +119,67 @@ impl Pins {
 
     fn maps(&self) -> PathBuf {
         self.root.join(format!("v{ABI_VERSION}"))
+    }
+}
+
+/// What the pin of a link is called: its id, and the name that its interface is wanted by.
+///
+/// Names of interfaces may have dots, those of pins may not: whatever is neither a letter, a digit, `_` nor `-` is written
+/// as `%` and two hexadecimal digits a byte.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PinnedName(String);
+
+impl PinnedName {
+    pub(super) fn new(id: u32, label: &str) -> Self {
+        let mut name = format!("{id}-");
+        for byte in label.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
+                name.push(byte.into());
+            } else {
+                let _ = write!(name, "%{byte:02x}");
+            }
+        }
+        Self(name)
+    }
+
+    /// The name that the interface is wanted by; pins that are not called so tell none.
+    pub(super) fn label(&self) -> Option<String> {
+        let (id, escaped) = self.0.split_once('-')?;
+        id.parse::<u32>().ok()?;
+        let mut bytes = Vec::new();
+        let mut rest = escaped.bytes();
+        while let Some(byte) = rest.next() {
+            if byte != b'%' {
+                bytes.push(byte);
+                continue;
+            }
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        }
+        String::from_utf8(bytes).ok().filter(|label| !label.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_pin_tells_that_of_the_interface() {
+        let table = [
+            ("eth0", "7-eth0"),
+            ("eth0.5", "7-eth0%2e5"),
+            ("br-1f2e_x", "7-br-1f2e_x"),
+            ("a%b", "7-a%25b"),
+            ("é", "7-%c3%a9"),
+        ];
+        for (label, expected) in table {
+            let name = PinnedName::new(7, label);
+            assert_eq!(name.0, expected);
+            assert_eq!(name.label().as_deref(), Some(label));
+        }
+        for other in ["5", "-eth0", "x-eth0", "7-", "7-a%2", "7-%zz", "7-%ff", "notes"] {
+            assert_eq!(PinnedName(other.to_owned()).label(), None, "{other}");
+        }
     }
 }

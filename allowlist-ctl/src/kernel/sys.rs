@@ -1,28 +1,47 @@
-//! The one question to the kernel that aya does not ask: which interface does a pinned link hold?
+//! The questions about links to the kernel that aya does not ask, and those that it follows up with a way of its own.
+//!
+//! Where the kernel refuses a link with `EINVAL`, aya attaches the program without one. Nothing can pin that, so the
+//! filter would end with the daemon; here a refusal stays one.
 
 use std::{
     ffi::CString,
     io, mem,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
 };
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type};
+use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type};
 
-/// Index of the interface that a pinned XDP link holds; `None` for a link whose interface is gone or which was
-/// cut, and for a link of another type.
+/// What the kernel says of an XDP link.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct LinkState {
+    /// Its id.
+    pub(super) id: u32,
+    /// Index of its interface, in that one's network namespace; 0 where the interface is gone, or the link was cut.
+    pub(super) ifindex: u32,
+    /// Id of its program.
+    pub(super) program: u32,
+}
+
+/// How the kernel is to run a program: `XDP_FLAGS_*` of `linux/if_link.h`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Run {
+    Generic = 1 << 1,
+    Native = 1 << 2,
+}
+
+/// What a link is; `None` where it is none of XDP.
 ///
 /// # Errors
-/// What the kernel answered; `NotFound` where there is no pin.
-pub(super) fn pinned_link_ifindex(path: &Path) -> io::Result<Option<u32>> {
-    let link = open_pin(path)?;
-    // SAFETY: both are plain data for which zeros are a value.
-    let (mut info, mut attr) =
-        unsafe { (mem::zeroed::<bpf_link_info>(), mem::zeroed::<bpf_attr>()) };
-    attr.info.bpf_fd = link.as_raw_fd().unsigned_abs();
+/// What the kernel answered.
+pub(super) fn link_state(link: BorrowedFd<'_>) -> io::Result<Option<LinkState>> {
+    // SAFETY: plain data for which zeros are a value.
+    let mut info = unsafe { mem::zeroed::<bpf_link_info>() };
+    let mut attr = blank();
+    attr.info.bpf_fd = number(link);
     attr.info.info_len = u32::try_from(mem::size_of::<bpf_link_info>()).unwrap_or(0);
     attr.info.info = (&raw mut info).addr() as u64;
     // SAFETY: the attributes are those of the command; `info` outlives the call and is as long as they say.
@@ -32,16 +51,76 @@ pub(super) fn pinned_link_ifindex(path: &Path) -> io::Result<Option<u32>> {
     }
     // SAFETY: the kernel fills this member for links of type XDP.
     let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
-    Ok((ifindex != 0).then_some(ifindex))
+    Ok(Some(LinkState { id: info.id, ifindex, program: info.prog_id }))
 }
 
-fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+/// Puts a program on an interface, for as long as the link is held or pinned.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn create_link(program: BorrowedFd<'_>, ifindex: u32, run: Run) -> io::Result<OwnedFd> {
+    let mut attr = blank();
+    attr.link_create.__bindgen_anon_1.prog_fd = number(program);
+    attr.link_create.__bindgen_anon_2.target_ifindex = ifindex;
+    attr.link_create.attach_type = bpf_attach_type::BPF_XDP as u32;
+    attr.link_create.flags = run as u32;
+    // SAFETY: the attributes are those of the command, which makes a descriptor.
+    unsafe { bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr) }
+}
+
+/// Has a link run another program from the next packet on.
+///
+/// # Errors
+/// What the kernel answered; the program before stays then.
+pub(super) fn update_link(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = blank();
+    attr.link_update.link_fd = number(link);
+    attr.link_update.__bindgen_anon_1.new_prog_fd = number(program);
+    // SAFETY: the attributes are those of the command.
+    unsafe { bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attr).map(drop) }
+}
+
+/// What is pinned there.
+///
+/// # Errors
+/// What the kernel answered; `NotFound` where there is no pin.
+pub(super) fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: plain data for which zeros are a value.
-    let mut attr = unsafe { mem::zeroed::<bpf_attr>() };
+    let mut attr = blank();
+    attr.__bindgen_anon_4.pathname = path.as_ptr().addr() as u64;
+    // SAFETY: the attributes are those of the command, which makes a descriptor; `path` outlives the call.
+    unsafe { bpf_fd(bpf_cmd::BPF_OBJ_GET, &mut attr) }
+}
+
+/// Pins something, so that it outlives its descriptors.
+///
+/// # Errors
+/// What the kernel answered.
+pub(super) fn pin(what: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = blank();
+    attr.__bindgen_anon_4.bpf_fd = number(what);
     attr.__bindgen_anon_4.pathname = path.as_ptr().addr() as u64;
     // SAFETY: the attributes are those of the command; `path` outlives the call.
-    let fd = unsafe { bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)? };
+    unsafe { bpf(bpf_cmd::BPF_OBJ_PIN, &mut attr).map(drop) }
+}
+
+fn blank() -> bpf_attr {
+    // SAFETY: plain data for which zeros are a value.
+    unsafe { mem::zeroed() }
+}
+
+fn number(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd().unsigned_abs()
+}
+
+/// The system call, of a command that makes a descriptor.
+///
+/// # Safety
+/// As of [`bpf`]; the command must make a descriptor.
+unsafe fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    // SAFETY: the caller vouches for the attributes.
+    let fd = unsafe { bpf(command, attr)? };
     // SAFETY: the kernel has just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

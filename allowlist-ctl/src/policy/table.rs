@@ -52,10 +52,10 @@ pub struct TrieSlots {
 }
 
 /// An interface that services may be limited to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Placement {
-    /// Its index.
-    pub ifindex: u32,
+    /// Its index, and those of others that go by its name; no other interface has any of them.
+    pub ifindices: BTreeSet<u32>,
     /// Whether later fragments pass only from sources that some service admits.
     pub strict: bool,
 }
@@ -90,7 +90,7 @@ pub fn compile(policy: &Policy, around: &Surroundings) -> Result<Box<PolicyTable
     let everywhere = services_on(policy, None);
     rows.insert((numbers(&everywhere), false), builder.row(&everywhere, false)?);
     let mut own: Vec<InterfaceRow> = Vec::new();
-    for (name, Placement { ifindex, strict }) in &around.interfaces {
+    for (name, Placement { ifindices, strict }) in &around.interfaces {
         let services = services_on(policy, Some(name));
         let key = (numbers(&services), *strict);
         let row = match rows.get(&key) {
@@ -99,7 +99,7 @@ pub fn compile(policy: &Policy, around: &Surroundings) -> Result<Box<PolicyTable
         };
         rows.insert(key, row);
         if row != 0 {
-            own.push(InterfaceRow { ifindex: *ifindex, row });
+            own.extend(ifindices.iter().map(|ifindex| InterfaceRow { ifindex: *ifindex, row }));
         }
     }
     builder.place(&own)?;

@@ -1,14 +1,9 @@
 //! The filter on interfaces: put on, taken off, remembered, and refused.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
-use xtask::lab::{Bpffs, link, until};
+use xtask::lab::{Bpffs, link};
 
 use super::support::{Outcome, REDIS, Server, served, shut_out};
-
-/// The daemon looks after interfaces every second; one that appears is filtered within two.
-const NOTICED: Duration = Duration::from_secs(3);
 
 fn closed(mut server: Server) -> Result<Server> {
     server.add_redis()?;
@@ -16,12 +11,6 @@ fn closed(mut server: Server) -> Result<Server> {
     server.done(&["protect", "redis", "tcp/6379"])?;
     server.done(&["add", "redis", "10.77.0.2"])?;
     Ok(server)
-}
-
-fn becomes(server: &Server, interface: &str, state: &str) -> Result<()> {
-    until(&format!("{interface} to be {state}"), NOTICED, || {
-        (server.interface(interface).ok()?["state"] == state).then_some(())
-    })
 }
 
 #[test]
@@ -61,17 +50,18 @@ fn an_interface_is_filtered_when_it_appears_and_when_it_comes_back() -> Result<(
     let to = "10.78.0.1:6379".parse()?;
     server.done(&["protect", "redis", "tcp/6379", "--interface", "eth7"])?;
     for _ in 0..2 {
-        becomes(&server, "eth7", "missing")?;
+        server.becomes("eth7", "missing")?;
         link(here, "eth7", &bob.namespace, "eth7")?;
-        becomes(&server, "eth7", "attached")?;
+        server.becomes("eth7", "attached")?;
         here.ip(&["address add 10.78.0.1/24 dev eth7"])?;
         bob.namespace.ip(&["address add 10.78.0.3/24 dev eth7"])?;
         shut_out(bob, to)?;
         here.ip(&["link delete eth7"])?;
     }
-    becomes(&server, "eth7", "missing")?;
+    server.becomes("eth7", "missing")?;
     let warnings = server.status()?["warnings"].to_string();
     ensure!(warnings.contains("eth7 is not filtered"), "{warnings}");
+    ensure!(!server.log().contains("looked at by the clock"), "the kernel does not tell of them");
     Ok(())
 }
 
@@ -113,22 +103,4 @@ fn an_interface_without_ethernet_is_refused_with_a_sentence() -> Result<()> {
     let outcome: Outcome = other.output()?.into();
     ensure!(outcome.code == Some(1) && outcome.stderr.contains(said), "{outcome:?}");
     Ok(())
-}
-
-#[test]
-fn a_filter_that_somebody_cut_is_put_back_and_reported() -> Result<()> {
-    let server = closed(Server::prepare(&["--interface", "eth0"])?)?;
-    let [ipv4, _] = server.network.server.port(REDIS);
-    // Without its pin the link looks to the daemon like one that was cut.
-    std::fs::remove_dir_all(server.pins().join("links"))?;
-    std::fs::create_dir(server.pins().join("links"))?;
-    until("the pin", NOTICED, || {
-        let mut pins = std::fs::read_dir(server.pins().join("links")).ok()?;
-        pins.next().map(drop)
-    })?;
-    becomes(&server, "eth0", "attached")?;
-    let log = server.log();
-    ensure!(log.contains("somebody cut the link"), "{log}");
-    shut_out(server.bob(), ipv4)?;
-    served(server.alice(), ipv4)
 }

@@ -37,6 +37,15 @@ pub(crate) fn in_lab_with(variants: &[Variant], test: impl FnOnce(&mut Bed) + Se
     inside(&Namespace::new("packets").unwrap(), variants, None, test);
 }
 
+/// Runs a test in a namespace.
+pub(crate) fn in_namespace(
+    namespace: &Namespace,
+    variants: &[Variant],
+    test: impl FnOnce(&mut Bed) + Send,
+) {
+    inside(namespace, variants, None, test);
+}
+
 /// Runs a test in a namespace where the program is on an interface too, in native mode.
 pub(crate) fn on_interface(
     namespace: &Namespace,
@@ -86,7 +95,7 @@ impl Bed {
     pub(crate) fn enforce(&mut self, policy: &Policy, strict: bool) {
         self.kernel.apply(policy).unwrap();
         for (interface, mode) in &self.places {
-            self.kernel.attach(interface, *mode, strict).unwrap();
+            self.kernel.attach(interface, &[], *mode, strict).unwrap();
         }
         self.kernel.tidy();
         self.host = Host::new(policy, strict, &boot_clock());

@@ -32,7 +32,7 @@ struct Lists {
 
 impl Host {
     pub(crate) fn new(policy: &Policy, strict: bool, clock: &BootClock) -> Self {
-        let placement = Placement { ifindex: LOOPBACK, strict };
+        let placement = Placement { ifindices: [LOOPBACK].into(), strict };
         let interfaces = BTreeMap::from([("lo".to_owned(), placement)]);
         let mut lists = vec![Vec::new()];
         let mut keep = |list| {

@@ -8,6 +8,7 @@ mod counted;
 mod expiry;
 mod fuzz;
 mod host;
+mod modes;
 mod policies;
 mod refusals;
 mod rows;

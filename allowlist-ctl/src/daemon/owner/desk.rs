@@ -1,6 +1,10 @@
 //! Where tasks for the owner are handed in.
 
-use std::sync::{Arc, mpsc};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
 
 use tokio::sync::oneshot;
 
@@ -127,5 +131,20 @@ impl Desk {
         let task: Task = Box::new(move |owner| owner.take_news(news));
         // A daemon that is stopping takes no more of them.
         let _ = self.0.send(task);
+    }
+
+    /// Has the interfaces looked after, unless the owner has yet to do what it was asked before; `false` once it takes no
+    /// more tasks.
+    pub(in crate::daemon) fn look_at_interfaces(&self, is_asked: &Arc<AtomicBool>) -> bool {
+        if is_asked.swap(true, Ordering::AcqRel) {
+            return true;
+        }
+        let is_asked = Arc::clone(is_asked);
+        let task: Task = Box::new(move |owner| {
+            // What happens from here on is asked for anew.
+            is_asked.store(false, Ordering::Release);
+            owner.look_at_interfaces();
+        });
+        self.0.send(task).is_ok()
     }
 }

@@ -128,6 +128,7 @@ impl Owner {
             let links: Vec<Link> = self
                 .kernel
                 .attached()
+                .filter(|attached| attached.now.is_some())
                 .map(|attached| (attached.interface.clone(), attached.ifindex))
                 .collect();
             guarded.cuts = find_cuts(&links, Some(&self.policy), next, options.session);

@@ -9,7 +9,7 @@ use super::{Owner, guard::Guarded, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
     daemon::explain::{explain_attach, explain_store},
-    kernel::XdpMode,
+    kernel::{Attached, XdpMode},
     policy::Author,
     store::{Deadline, PendingChange},
 };
@@ -42,12 +42,16 @@ impl Owner {
             dry_run: options.dry_run,
             ..Changed::default()
         };
-        if self.is_attached(interface) {
-            let messages = vec![format!("the filter is on {interface} already")];
+        let is_on = self.is_on(interface);
+        if is_on && !self.wanted.keeps(interface) && self.is_attached(interface) {
+            let mut messages = vec![format!("the filter is on {interface} already")];
+            messages.extend(self.stays_in_mode(interface, mode));
             return Ok(Changed { messages, ..unchanged });
         }
         let mut done = Changed { changed: true, ..unchanged };
-        done.take(self.guard_attach(interface, options)?);
+        if !is_on {
+            done.take(self.guard_attach(interface, options)?);
+        }
         if options.dry_run {
             return Ok(done);
         }
@@ -57,12 +61,14 @@ impl Owner {
             .map_err(|error| explain_attach(&error))?;
         if let Err(problem) = self.remember(interface, true, was, options, deed) {
             self.wanted.become_as(interface, was);
-            if let Err(error) = self.kernel.detach(interface) {
+            if !is_on && let Err(error) = self.kernel.detach(interface) {
                 error!("the filter is on {interface}, which is not on disk: {error}");
             }
             return Err(problem);
         }
-        self.tell_interfaces();
+        self.look_at_interfaces();
+        done.messages.extend(self.stays_in_mode(interface, mode));
+        done.warnings.extend(self.wanted.remarks_on(&self.kernel, interface));
         Ok(Changed { pending: self.told_pending(), ..done })
     }
 
@@ -87,8 +93,11 @@ impl Owner {
         let attached = self.is_attached(interface);
         if !attached && !self.wanted.wants(interface) {
             let message = format!("the filter is not on '{interface}'");
-            return Err(Problem::new(ErrorCode::NotFound, message)
-                .hint("`allowlist-ctl status` shows where it is"));
+            let hint = match self.label_of(interface) {
+                Some(label) => format!("it was renamed: `allowlist-ctl detach {label}`"),
+                None => "`allowlist-ctl status` shows where it is".to_owned(),
+            };
+            return Err(Problem::new(ErrorCode::NotFound, message).hint(hint));
         }
         let mut done = Changed {
             revision: self.policy.revision,
@@ -124,8 +133,38 @@ impl Owner {
         }
     }
 
+    /// What is to be said where the filter was on the interface before, in another mode than is asked for.
+    fn stays_in_mode(&self, interface: &str, mode: Option<XdpMode>) -> Option<String> {
+        let asked = match mode? {
+            XdpMode::Auto => return None,
+            XdpMode::Native => "native",
+            XdpMode::Generic => "generic",
+        };
+        let is_it = |one: &&Attached| one.now.as_deref() == Some(interface);
+        let generic = self.kernel.attached().find(is_it)?.generic.is_some();
+        let mode = if generic { "generic" } else { "native" };
+        (mode != asked).then(|| {
+            format!(
+                "it stays in mode {mode}: `allowlist-ctl detach {interface}` takes it off, and `allowlist-ctl attach {interface} --xdp-mode {asked}` puts it on anew"
+            )
+        })
+    }
+
+    /// Whether there is a filter that goes by this name.
     fn is_attached(&self, interface: &str) -> bool {
         self.kernel.attached().any(|attached| attached.interface == interface)
+    }
+
+    /// Whether the interface that is called so now is filtered.
+    fn is_on(&self, interface: &str) -> bool {
+        self.label_of(interface).is_some()
+    }
+
+    /// The name that the filter of the interface that is called so now goes by.
+    fn label_of(&self, interface: &str) -> Option<&str> {
+        let mut attached = self.kernel.attached();
+        let is_it = |attached: &&Attached| attached.now.as_deref() == Some(interface);
+        attached.find(is_it).map(|attached| attached.interface.as_str())
     }
 
     fn told_pending(&self) -> Option<crate::api::Pending> {
@@ -171,11 +210,11 @@ impl Owner {
     ) -> Result<(), Problem> {
         self.wanted.become_as(interface, was);
         if self.wanted.wants(interface) {
-            self.wanted.attach_missing(&mut self.kernel);
+            self.look_at_interfaces();
         } else {
             self.take_off(interface)?;
+            self.tell_interfaces();
         }
-        self.tell_interfaces();
         // What is on disk comes last: that it is full must not leave in force what is taken back.
         let draft = self.store.draft().map_err(|error| explain_store(&error))?;
         draft

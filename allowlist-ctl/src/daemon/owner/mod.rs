@@ -9,6 +9,8 @@ mod followed;
 mod guard;
 mod history;
 mod links;
+mod lookout;
+mod ration;
 mod refusals;
 mod report;
 mod trail;
@@ -35,7 +37,7 @@ pub(super) use self::{
     report::{all_ended, pending},
     trail::Deed,
 };
-use self::{followed::Untaken, refusals::Refusals};
+use self::{followed::Untaken, lookout::Lookout, refusals::Refusals};
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
     api::{ErrorCode, Problem},
@@ -44,7 +46,7 @@ use crate::{
     store::{PendingChange, Store},
 };
 
-/// How often interfaces are looked after, and what is due is done.
+/// How often what is due is done.
 const TICK: Duration = Duration::from_secs(1);
 /// So long nobody must have asked for anything before what changes left behind is cleared away.
 const IDLE: Duration = Duration::from_millis(50);
@@ -65,6 +67,7 @@ pub(super) struct Owner {
     keep: Keep,
     pending: Option<PendingChange>,
     refusals: Refusals,
+    lookout: Lookout,
     follower: Option<Follower>,
     untaken: Untaken,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
@@ -100,6 +103,7 @@ impl Owner {
             keep,
             pending,
             refusals: Refusals::default(),
+            lookout: Lookout::default(),
             follower: None,
             untaken: Untaken::default(),
             is_unsettled: false,
@@ -118,8 +122,9 @@ impl Owner {
         mut self,
         taken_back: Option<&str>,
     ) -> anyhow::Result<(Desk, oneshot::Receiver<()>)> {
-        self.take_off_unwanted(taken_back)?;
-        let errors = self.wanted.attach_missing(&mut self.kernel);
+        let changes = lookout::listen();
+        self.wanted.take_over(&mut self.kernel, taken_back)?;
+        let errors = self.look_at_interfaces();
         if let (None, Some(error)) = (self.kernel.attached().next(), errors.into_iter().next()) {
             return Err(error.into());
         }
@@ -127,9 +132,9 @@ impl Owner {
             warn!("cannot keep the pins of this program alone: {error}");
         }
         self.shared.set_hits(self.kernel.hits());
-        self.tell_interfaces();
         let (desk, tasks) = mpsc::channel();
         let desk = Desk::new(desk);
+        self.lookout.watch(changes, desk.clone());
         let news = desk.clone();
         let follower = Follower::start(move |file| news.take_news(file));
         self.follower = Some(follower.context("cannot follow files")?);
@@ -146,22 +151,12 @@ impl Owner {
         Ok((desk, stopped))
     }
 
-    /// Takes a filter off that an earlier daemon left on interfaces that are detached by command since.
-    fn take_off_unwanted(&mut self, taken_back: Option<&str>) -> anyhow::Result<()> {
-        let taken_back = taken_back.filter(|name| !self.wanted.wants(name));
-        for name in self.wanted.detached().chain(taken_back) {
-            if self.kernel.release(name).with_context(|| format!("cannot detach {name}"))? {
-                info!(interface = name, "took off the filter that was in force");
-            }
-        }
-        Ok(())
-    }
-
     fn work(mut self, tasks: &mpsc::Receiver<Task>) {
         let mut next_tick = Instant::now() + TICK;
         loop {
-            let until_tick = next_tick.saturating_duration_since(Instant::now());
-            let pause = if self.untidy > 0 { until_tick.min(IDLE) } else { until_tick };
+            let due = next_tick.min(self.lookout.next());
+            let until_due = due.saturating_duration_since(Instant::now());
+            let pause = if self.untidy > 0 { until_due.min(IDLE) } else { until_due };
             match tasks.recv_timeout(pause) {
                 Ok(task) => task(&mut self),
                 Err(RecvTimeoutError::Timeout) => self.tidy(),
@@ -174,6 +169,7 @@ impl Owner {
             if self.untidy >= UNTIDY_CHANGES {
                 self.tidy();
             }
+            self.look_out();
             if Instant::now() >= next_tick {
                 self.tick();
                 next_tick = Instant::now() + TICK;
@@ -191,8 +187,6 @@ impl Owner {
         self.retry_files();
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
-        self.wanted.attach_missing(&mut self.kernel);
-        self.tell_interfaces();
     }
 
     /// Brings the kernel back to the policy, where it was left with something else.
@@ -236,7 +230,7 @@ impl Owner {
     }
 
     fn tell_interfaces(&self) {
-        self.shared.set_interfaces(self.wanted.status(&self.kernel));
+        self.shared.set_interfaces(self.wanted.status(&self.kernel), self.wanted.names_of_all());
     }
 
     fn tidy(&mut self) {
@@ -260,6 +254,7 @@ impl Owner {
     fn stop(&mut self, detach: Option<&Arc<Author>>) -> Result<(), Problem> {
         let refusals = self.refusals.all();
         self.sum_up_refusals(refusals);
+        self.sum_up_happenings(true);
         if let Some(author) = detach {
             let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
             self.on_record(&deed, false, |owner| {

@@ -3,65 +3,43 @@
 //! Whoever may open the socket could push everything else out of the trail by asking for what is refused. So each user
 //! but root has a number of them a minute; the rest are counted, and the count is recorded when the minute is over.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use super::Deed;
+use super::{Deed, ration::Ration};
 
-/// So many refusals of a user are recorded one by one in [`WINDOW`].
+/// So many refusals of a user are recorded one by one in a minute.
 const REFUSALS: u32 = 60;
-const WINDOW: Duration = Duration::from_mins(1);
 
 /// The refusals of the last minute, by user id.
-#[derive(Debug, Default)]
-pub(super) struct Refusals(BTreeMap<u32, Window>);
-
 #[derive(Debug)]
-struct Window {
-    since: Instant,
-    recorded: u32,
-    more: u32,
-    last: Deed,
+pub(super) struct Refusals(Ration<u32, Deed>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Ration::new(REFUSALS))
+    }
 }
 
 impl Refusals {
     /// Whether a refusal is to be recorded now; else it is counted.
     pub(super) fn records(&mut self, deed: &Deed, now: Instant) -> bool {
-        if deed.author.uid == 0 {
-            return true;
-        }
-        let new = || Window { since: now, recorded: 0, more: 0, last: deed.clone() };
-        let window = self.0.entry(deed.author.uid).or_insert_with(new);
-        if window.recorded < REFUSALS {
-            window.recorded += 1;
-            return true;
-        }
-        window.more += 1;
-        window.last = deed.clone();
-        false
+        deed.author.uid == 0 || self.0.takes(deed.author.uid, deed, now)
     }
 
     /// What was counted in the minutes that are over: the last of each user's, and how many they were.
     pub(super) fn over(&mut self, now: Instant) -> Vec<(Deed, u32)> {
-        let over = |_: &u32, window: &mut Window| now.duration_since(window.since) >= WINDOW;
-        summed(self.0.extract_if(.., over).map(|(_, window)| window))
+        self.0.over(now)
     }
 
     /// What was counted, though the minutes are not over.
     pub(super) fn all(&mut self) -> Vec<(Deed, u32)> {
-        summed(std::mem::take(&mut self.0).into_values())
+        self.0.all()
     }
-}
-
-fn summed(windows: impl Iterator<Item = Window>) -> Vec<(Deed, u32)> {
-    windows.filter(|window| window.more > 0).map(|window| (window.last, window.more)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::policy::Author;

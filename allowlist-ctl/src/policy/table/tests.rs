@@ -20,7 +20,7 @@ fn policy(services: Vec<Service>) -> Policy {
 
 fn interfaces(table: &[(&str, u32)]) -> Surroundings {
     let placed = |(name, ifindex): &(&str, u32)| {
-        ((*name).to_owned(), Placement { ifindex: *ifindex, strict: false })
+        ((*name).to_owned(), Placement { ifindices: [*ifindex].into(), strict: false })
     };
     Surroundings { interfaces: table.iter().map(placed).collect(), ..Surroundings::default() }
 }

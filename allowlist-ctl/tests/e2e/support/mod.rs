@@ -4,6 +4,7 @@ mod bridge;
 mod echo;
 mod http;
 mod knock;
+mod links;
 mod lists;
 mod nobody;
 mod server;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     bridge::bridge,
     echo::UdpLoop,
     knock::{listen, served, shut_out},
+    links::{Foreign, NOTICED, SETTLED},
     lists::{ALLOWED, DENIED, lines},
     nobody::{as_nobody, readable_by_all},
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
