@@ -136,23 +136,20 @@ const fn length(bytes: usize) -> u16 {
 #[inline(always)]
 fn send_reset(ctx: &XdpContext, found: &Found, now: u64, reset: &Reset) -> Option<()> {
     let start = usize::from(found.network);
-    match found.family {
-        V4 => {
-            let (source, destination) = (&v4(&found.source), &v4(&found.destination));
-            let frame = resize(ctx, now, 0, start + IPV4_HEADER + TCP_HEADER)?;
-            turn_around(&frame)?;
-            write_ipv4(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
-            let pseudo = pseudo_v4(source, destination, TCP, length(TCP_HEADER));
-            frame.write(start + IPV4_HEADER, &reset.header(pseudo))
-        }
-        _ => {
-            let (source, destination) = (&found.source, &found.destination);
-            let frame = resize(ctx, now, 0, start + IPV6_HEADER + TCP_HEADER)?;
-            turn_around(&frame)?;
-            write_ipv6(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
-            let pseudo = pseudo_v6(source, destination, TCP, length(TCP_HEADER));
-            frame.write(start + IPV6_HEADER, &reset.header(pseudo))
-        }
+    if found.family == V4 {
+        let (source, destination) = (&v4(&found.source), &v4(&found.destination));
+        let frame = resize(ctx, now, 0, start + IPV4_HEADER + TCP_HEADER)?;
+        turn_around(&frame)?;
+        write_ipv4(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
+        let pseudo = pseudo_v4(source, destination, TCP, length(TCP_HEADER));
+        frame.write(start + IPV4_HEADER, &reset.header(pseudo))
+    } else {
+        let (source, destination) = (&found.source, &found.destination);
+        let frame = resize(ctx, now, 0, start + IPV6_HEADER + TCP_HEADER)?;
+        turn_around(&frame)?;
+        write_ipv6(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
+        let pseudo = pseudo_v6(source, destination, TCP, length(TCP_HEADER));
+        frame.write(start + IPV6_HEADER, &reset.header(pseudo))
     }
 }
 
