@@ -37,7 +37,7 @@ pub(super) fn driver(interface: &str) -> Driver {
     let Ok(socket) = UnixDatagram::unbound() else { return Driver::default() };
     Driver {
         name: name(&socket, interface),
-        merging: merging(&socket, interface).unwrap_or_default(),
+        merging: merging(&features(&socket, interface).unwrap_or_default()),
         queues: queues(&socket, interface),
     }
 }
@@ -57,8 +57,14 @@ fn queues(socket: &UnixDatagram, interface: &str) -> Option<(u32, u32)> {
     Some((words[8], words[4])).filter(|(_, most)| *most > 0)
 }
 
-/// The features by which packets are merged before XDP could see them, where they are on.
-fn merging(socket: &UnixDatagram, interface: &str) -> io::Result<Vec<&'static str>> {
+/// Those by which packets are merged before XDP could see them.
+fn merging(features: &[String]) -> Vec<&'static str> {
+    let is_on = |wanted: &&str| features.iter().any(|feature| feature == wanted);
+    ["rx-lro", "rx-gro-hw"].into_iter().filter(is_on).collect()
+}
+
+/// The features that are on.
+fn features(socket: &UnixDatagram, interface: &str) -> io::Result<Vec<String>> {
     let mut info = [0; LARGEST];
     info[0] = GSSET_INFO;
     info[2] = 1 << FEATURES;
@@ -76,13 +82,12 @@ fn merging(socket: &UnixDatagram, interface: &str) -> io::Result<Vec<&'static st
     features[1] = info[4].div_ceil(32);
     ask(socket, interface, &mut features)?;
 
-    let is_on = |wanted: &str| {
-        names[3..].chunks(NAME / WORD).position(|name| text(name) == wanted).is_some_and(|number| {
-            let active = features.get(2 + number / 32 * 4 + 2).copied().unwrap_or(0);
-            active & 1 << (number % 32) != 0
-        })
-    };
-    Ok(["rx-lro", "rx-gro-hw"].into_iter().filter(|feature| is_on(feature)).collect())
+    let names = names[3..].chunks(NAME / WORD).map(text).enumerate();
+    let on = names.filter(|(number, _)| {
+        let active = features.get(2 + number / 32 * 4 + 2).copied().unwrap_or(0);
+        active & 1 << (number % 32) != 0
+    });
+    Ok(on.map(|(_, name)| name).collect())
 }
 
 /// The text in some words, up to the first zero.
@@ -114,11 +119,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_merges_nothing_and_nobody_drives_what_is_not_there() {
+    fn features_that_are_on_are_told_by_name() {
         let socket = UnixDatagram::unbound().unwrap();
-        assert_eq!(merging(&socket, "lo").unwrap(), Vec::<&str>::new());
-        assert_eq!(merging(&socket, "nowhere").unwrap_err().raw_os_error(), Some(libc::ENODEV));
-        assert_eq!(driver("nowhere"), Driver::default());
-        assert_eq!(driver("longer than any interface's name"), Driver::default());
+        let on = features(&socket, "lo").unwrap();
+        let is_on = |name: &str| on.iter().any(|feature| feature == name);
+        // These are always so; others stand between them.
+        for (name, expected) in [("loopback", true), ("highdma", true), ("rx-lro", false)] {
+            assert_eq!(is_on(name), expected, "{name} in {on:?}");
+        }
+        let error = features(&socket, "nowhere").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+    }
+
+    #[test]
+    fn those_that_merge_packets_are_picked_out() {
+        let on = ["rx-gro", "rx-gro-hw", "highdma", "rx-lro"].map(str::to_owned);
+        assert_eq!(merging(&on), ["rx-lro", "rx-gro-hw"]);
+        assert!(merging(&on[..1]).is_empty());
+    }
+
+    #[test]
+    fn nobody_drives_what_is_not_there() {
+        for interface in ["nowhere", "longer than any interface's name"] {
+            assert_eq!(driver(interface), Driver::default(), "{interface}");
+        }
     }
 }

@@ -23,6 +23,12 @@ fn put_back(server: &Server, times: u64) -> Result<()> {
     })
 }
 
+fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let status = std::process::Command::new(program).args(arguments).status()?;
+    ensure!(status.success(), "{program} {}: {status}", arguments.join(" "));
+    Ok(())
+}
+
 #[test]
 fn a_filter_that_somebody_cut_off_is_put_back_and_reported() -> Result<()> {
     let server = closed()?;
@@ -85,6 +91,27 @@ fn a_pin_that_somebody_removed_is_put_back_and_no_packet_goes_unjudged_meanwhile
     ensure!(rows.iter().all(|row| row["message"].to_string().contains("pin")), "{rows:?}");
     ensure!(server.interface("eth0")?["put_back"] == 0);
     Ok(())
+}
+
+#[test]
+fn a_filter_that_cannot_be_pinned_is_not_put_on_and_one_that_is_on_stays() -> Result<()> {
+    let server = closed()?;
+    let [ipv4, _] = server.network.server.port(REDIS);
+    server.network.server.namespace.ip(&["link add eth7 type veth peer name peer7"])?;
+    let bpffs = server.pins().parent().map(|path| path.display().to_string()).unwrap_or_default();
+    run("umount", &["--lazy", &bpffs])?;
+    server.warns("the filter on eth0 ends with the daemon, for it cannot be pinned")?;
+    shut_out(server.bob(), ipv4)?;
+    server.fails(&["attach", "eth7"], 1, "cannot pin the filter of 'eth7'")?;
+    ensure!(server.program("eth7")?.is_none(), "a refused attach left a program");
+    let rows = server.happenings()?;
+    ensure!(rows.len() == 1 && rows[0]["result"] == "failed", "{rows:?}");
+
+    run("mount", &["-t", "bpf", "bpf", &bpffs])?;
+    server.warns_no_more("cannot be pinned")?;
+    ensure!(server.link_pins("eth0")?.len() == 1);
+    server.done(&["attach", "eth7"])?;
+    shut_out(server.bob(), ipv4)
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Wanted {
                     return;
                 }
                 Some(None) => {
-                    "it is in another network namespace, with the filter on it; it is looked after again when it is back"
+                    "it is in another network namespace, and its filter with it, which judges there until both are back"
                 }
                 None => "there is no such interface now; the filter is put on it when it appears",
             };
