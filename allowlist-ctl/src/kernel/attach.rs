@@ -11,7 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::{Interface, Pins, error::AttachError, sys::pinned_link_ifindex};
+use super::{
+    Interface, Pins,
+    error::AttachError,
+    retry::{self, Calls},
+    sys::pinned_link_ifindex,
+};
 
 /// How the program is to run on an interface.
 #[derive(
@@ -53,13 +58,19 @@ pub(super) fn attach(
     pins: &Pins,
     interface: &Interface,
     mode: XdpMode,
+    calls: &Calls,
 ) -> Result<Attached, AttachError> {
     if !interface.is_ethernet {
         return Err(AttachError::NotEthernet(interface.name.clone()));
     }
     let path = pins.link(interface.ifindex);
+    let refused = |error: ProgramError| AttachError::TakeOver {
+        interface: interface.name.clone(),
+        source: os_code(&error)
+            .map_or_else(|| io::Error::other(error), io::Error::from_raw_os_error),
+    };
     let taken_over = match pinned_link(&path, interface.ifindex) {
-        Some(link) => take_over(program, link),
+        Some(link) => Some(link.and_then(|link| take_over(program, link, calls)).map_err(refused)?),
         None => None,
     };
     if let Some(link) = taken_over {
@@ -75,8 +86,8 @@ pub(super) fn attach(
     if let Some(program) = interface.program {
         return Err(AttachError::Taken { interface: interface.name.clone(), program });
     }
-    let (link, generic) = create(program, interface, mode)?;
-    let link = pin(link, &path).map_err(|source| AttachError::Pin {
+    let (link, generic) = create(program, interface, mode, calls)?;
+    let link = pin(link, &path, calls).map_err(|source| AttachError::Pin {
         interface: interface.name.clone(),
         path,
         source,
@@ -105,16 +116,20 @@ impl Attached {
 
 /// Whether the link that is pinned there holds the interface.
 fn holds(path: &Path, ifindex: u32) -> bool {
-    matches!(pinned_link_ifindex(path), Ok(Some(held)) if held == ifindex)
+    match pinned_link_ifindex(path) {
+        Ok(held) => held == Some(ifindex),
+        // Links are opened for writing only, so that it cannot be asked; nothing is given up for that.
+        Err(error) => error.kind() == io::ErrorKind::ReadOnlyFilesystem,
+    }
 }
 
 /// The pinned link, where it holds the interface; what else is there is removed.
-fn pinned_link(path: &Path, ifindex: u32) -> Option<FdLink> {
+fn pinned_link(path: &Path, ifindex: u32) -> Option<Result<FdLink, ProgramError>> {
     if !path.exists() {
         return None;
     }
     if holds(path, ifindex) {
-        return PinnedLink::from_pin(path).ok().map(FdLink::from);
+        return Some(PinnedLink::from_pin(path).map(FdLink::from).map_err(other));
     }
     if let Err(error) = fs::remove_file(path) {
         warn!("cannot remove the stale pin {}: {error}", path.display());
@@ -122,18 +137,10 @@ fn pinned_link(path: &Path, ifindex: u32) -> Option<FdLink> {
     None
 }
 
-fn take_over(program: &mut Xdp, link: FdLink) -> Option<FdLink> {
-    let result = XdpLink::try_from(link)
-        .map_err(other)
-        .and_then(|link| program.attach_to_link(link))
-        .and_then(|id| take_link(program, id));
-    match result {
-        Ok(link) => Some(link),
-        Err(error) => {
-            warn!("cannot take over the pinned link: {error}");
-            None
-        }
-    }
+fn take_over(program: &mut Xdp, link: FdLink, calls: &Calls) -> Result<FdLink, ProgramError> {
+    let link = XdpLink::try_from(link).map_err(other)?;
+    let id = calls.once(|| program.attach_to_link(link))?;
+    take_link(program, id)
 }
 
 fn take_link(program: &mut Xdp, id: XdpLinkId) -> Result<FdLink, ProgramError> {
@@ -141,7 +148,10 @@ fn take_link(program: &mut Xdp, id: XdpLinkId) -> Result<FdLink, ProgramError> {
 }
 
 fn other(error: LinkError) -> ProgramError {
-    ProgramError::IOError(io::Error::other(error))
+    ProgramError::IOError(match error {
+        LinkError::SyscallError(error) => error.io_error,
+        error => io::Error::other(error),
+    })
 }
 
 /// A new link, native where it goes, with the reason where it is generic.
@@ -149,19 +159,21 @@ fn create(
     program: &mut Xdp,
     interface: &Interface,
     mode: XdpMode,
+    calls: &Calls,
 ) -> Result<(FdLink, Option<String>), AttachError> {
+    let mut create_in = |mode, name| create_in(program, interface, mode, name, calls);
     let native = || aya::programs::XdpMode::Driver;
     let generic = || aya::programs::XdpMode::Skb;
     match mode {
-        XdpMode::Native => Ok((create_in(program, interface, native(), "native")?, None)),
+        XdpMode::Native => Ok((create_in(native(), "native")?, None)),
         XdpMode::Generic => {
-            let link = create_in(program, interface, generic(), "generic")?;
+            let link = create_in(generic(), "generic")?;
             Ok((link, Some("as configured".into())))
         }
-        XdpMode::Auto => match create_in(program, interface, native(), "native") {
+        XdpMode::Auto => match create_in(native(), "native") {
             Ok(link) => Ok((link, None)),
             Err(AttachError::Mode { reason, .. }) => {
-                let link = create_in(program, interface, generic(), "generic")?;
+                let link = create_in(generic(), "generic")?;
                 Ok((link, Some(format!("the driver does not take it: {reason}"))))
             }
             Err(error) => Err(error),
@@ -174,6 +186,7 @@ fn create_in(
     interface: &Interface,
     mode: aya::programs::XdpMode,
     name: &'static str,
+    calls: &Calls,
 ) -> Result<FdLink, AttachError> {
     let refused = |error: &ProgramError| match os_code(error) {
         Some(libc::ENODEV) => AttachError::NoSuchInterface(interface.name.clone()),
@@ -183,8 +196,9 @@ fn create_in(
             reason: reason(error),
         },
     };
-    let id =
-        program.attach_to_if_index(interface.ifindex, mode).map_err(|error| refused(&error))?;
+    let id = calls
+        .once(|| program.attach_to_if_index(interface.ifindex, mode))
+        .map_err(|error| refused(&error))?;
     // Where the kernel has no links aya attaches by netlink; dropping that takes the program off again.
     take_link(program, id).map_err(|_| AttachError::NoLink(interface.name.clone()))
 }
@@ -192,6 +206,7 @@ fn create_in(
 fn os_code(error: &ProgramError) -> Option<i32> {
     match error {
         ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
+        ProgramError::IOError(error) => error.raw_os_error(),
         _ => None,
     }
 }
@@ -203,6 +218,6 @@ fn reason(error: &ProgramError) -> String {
     }
 }
 
-fn pin(link: FdLink, path: &Path) -> io::Result<FdLink> {
-    link.pin(path).map(FdLink::from).map_err(io::Error::other)
+fn pin(link: FdLink, path: &Path, calls: &Calls) -> io::Result<FdLink> {
+    retry::pin(calls, || link.pin(path)).map(FdLink::from)
 }

@@ -12,6 +12,7 @@ mod edits;
 mod error;
 mod events;
 mod hits;
+mod identity;
 mod live_table;
 mod load;
 mod netlink;
@@ -33,18 +34,19 @@ pub use self::{
     attach::{Attached, XdpMode},
     clock::boot_clock,
     counters::{Counters, Totals},
-    error::{AttachError, LoadError, SyncError},
+    error::{AttachError, LoadError, PinError, SyncError},
     events::{Drop, DropReason, Events},
     hits::Hits,
+    identity::InForce,
     load::Variant,
     netlink::{Interface, interfaces},
     pins::Pins,
-    retry::Refusals,
+    retry::{Calls, Refusals},
     trial::{Action, Program},
 };
 use allowlist_common::abi::maps;
 
-use self::{hits::HitMaps, load::Loaded, retry::Updates, sync::Enforced};
+use self::{hits::HitMaps, load::Loaded, sync::Enforced};
 use crate::policy::{Name, Policy, entry::BootClock, table::Placement};
 
 /// The loaded program, its maps, and the interfaces it is on.
@@ -57,7 +59,7 @@ pub struct Kernel {
     events: Option<Events>,
     pins: Pins,
     attached: BTreeMap<String, Attached>,
-    updates: Updates,
+    calls: Calls,
 }
 
 impl Kernel {
@@ -66,10 +68,10 @@ impl Kernel {
     /// # Errors
     /// [`LoadError`] says in a sentence what is missing.
     pub fn load(pins: Pins, policy: &Policy) -> Result<Self, LoadError> {
-        Self::load_one_of(&Variant::ALL, pins, policy)
+        Self::load_one_of(&Variant::ALL, pins, policy, Calls::default())
     }
 
-    /// The same with the first of these variants that the kernel takes.
+    /// The same with the first of these variants that the kernel takes, by calls that a test may have refused.
     ///
     /// # Errors
     /// As of [`Kernel::load`].
@@ -77,16 +79,16 @@ impl Kernel {
         variants: &[Variant],
         pins: Pins,
         policy: &Policy,
+        calls: Calls,
     ) -> Result<Self, LoadError> {
         pins.prepare()?;
-        let mut loaded = load::load(&pins, variants)?;
-        let updates = Updates::default();
-        let mut enforced = Enforced::new(&mut loaded, updates.clone())?;
-        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, updates.clone())?;
+        let mut loaded = load::load(&pins, variants, &calls)?;
+        let mut enforced = Enforced::new(&mut loaded, calls.clone())?;
+        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, calls.clone())?;
         hit_maps.cover(policy.ids.highest(), &pins)?;
         enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
         enforced.tidy();
-        loaded.join_programs(&pins)?;
+        loaded.join_programs(&pins, &calls)?;
         Ok(Self {
             counters: Arc::new(loaded.take_counters()?),
             events: Some(loaded.take_events()?),
@@ -96,7 +98,7 @@ impl Kernel {
             enforced,
             pins,
             attached: BTreeMap::new(),
-            updates,
+            calls,
         })
     }
 
@@ -105,7 +107,8 @@ impl Kernel {
     /// # Errors
     /// What the file system answered.
     pub fn settle(&self) -> io::Result<()> {
-        match fs::rename(self.pins.aftermath(true), self.pins.aftermath(false)) {
+        let (new, kept) = (self.pins.aftermath(true), self.pins.aftermath(false));
+        match retry::pin(&self.calls, || Ok(fs::rename(new, kept)))? {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
@@ -138,7 +141,7 @@ impl Kernel {
         };
         // What another service had by its number is not its own.
         for (number, _) in numbered(next).difference(&numbered(self.enforced.policy())) {
-            self.counters.reset(*number)?;
+            self.counters.reset(*number, &self.calls)?;
         }
         let pages = self.hits.pages();
         if let Err(error) = self.hit_maps.cover(next.ids.highest(), &self.pins) {
@@ -155,15 +158,10 @@ impl Kernel {
         self.mend_at(&boot_clock())
     }
 
-    /// Has updates of maps refused, as a kernel does that is short of something; it is not asked then. For tests.
-    pub fn refuse(&self, refusals: Refusals) {
-        self.updates.refuse(refusals);
-    }
-
-    /// How many updates of maps have been tried.
+    /// The calls by which it asks the kernel. For tests.
     #[must_use]
-    pub fn updates_tried(&self) -> u64 {
-        self.updates.tried()
+    pub const fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// The same, where the clocks relate like this.
@@ -200,7 +198,7 @@ impl Kernel {
         self.enforced.set_interfaces(known)?;
         let program =
             self.loaded.program().map_err(|_| AttachError::NoLink(interface.name.clone()))?;
-        let attached = attach::attach(program, &self.pins, interface, mode)?;
+        let attached = attach::attach(program, &self.pins, interface, mode, &self.calls)?;
         let slot = self.attached.entry(interface.name.clone());
         Ok(slot.insert_entry(attached).into_mut())
     }
