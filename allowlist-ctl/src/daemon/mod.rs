@@ -27,6 +27,7 @@ mod routes;
 mod shared;
 mod socket;
 mod status;
+mod takeover;
 
 use std::{fs::File, process::ExitCode, sync::Arc};
 
@@ -42,10 +43,11 @@ use self::{
     interfaces::Wanted,
     owner::{Owner, Reverted, revert_at_start},
     shared::Shared,
+    takeover::TakenOver,
 };
 use crate::{
     kernel::{Kernel, Pins},
-    store::{Store, lock_directory},
+    store::lock_directory,
 };
 
 /// Runs `allowlistd` with the process's arguments.
@@ -55,7 +57,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logging::fallback();
-            error!("{error:#}");
+            error!("{}", logging::sentence(&error));
             ExitCode::FAILURE
         }
     }
@@ -85,13 +87,17 @@ fn start(args: &Args) -> anyhow::Result<()> {
 /// Whatever can be in the way is found before the program is on an interface.
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let (mut store, policy) = Store::open(&settings.state_dir)?;
-    let Reverted { policy, enforced, interface, restored } = revert_at_start(&mut store, policy)?;
-    let remembered = store.interfaces()?;
     let pins = Pins::at(&settings.bpffs);
     pins.prepare()?;
     let _pin_lock = lock_pins(&pins)?;
+    let TakenOver { mut store, policy, adopted, counts_are_foreign } =
+        takeover::open(&settings, &pins)?;
+    let Reverted { policy, enforced, interface, restored } = revert_at_start(&mut store, policy)?;
+    let remembered = store.interfaces()?;
     let socket = socket::bind(&settings.socket)?;
+    if counts_are_foreign {
+        pins.forget_counts()?;
+    }
     let mut kernel = Kernel::load(pins, &enforced)?;
     kernel.forget_hits(&restored);
     let events = kernel.take_events();
@@ -99,7 +105,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let keep = settings.keep;
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), keep)?;
-    let (desk, mut stopped) = owner.start(interface.as_deref())?;
+    let (desk, mut stopped) = owner.start(interface.as_deref(), adopted.as_deref())?;
     let (listener, socket_file) = socket.open()?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;

@@ -96,18 +96,18 @@ impl Kernel {
         make(&self.pins, identity, &self.calls)
     }
 
-    /// Checks that what is in force could be pinned, and pins again which store it is from where that is gone.
+    /// Checks that something could be pinned, and pins again which store is in force where that is not `noted` or gone.
     ///
     /// # Errors
     /// [`PinError`] says what is in the way.
-    pub fn check_pins(&self, identity: &StoreIdentity) -> Result<(), PinError> {
+    pub fn check_pins(&self, identity: &StoreIdentity, noted: bool) -> Result<(), PinError> {
         let root = self.pins.directory();
         let failed = |source: io::Error| PinError { path: root.to_owned(), source };
         let about = statvfs(root).map_err(|errno| failed(errno.into()))?;
         if about.flags().contains(FsFlags::ST_RDONLY) {
             return Err(failed(io::ErrorKind::ReadOnlyFilesystem.into()));
         }
-        if fs::exists(self.pins.store()).map_err(failed)? {
+        if noted && fs::exists(self.pins.store()).map_err(failed)? {
             return Ok(());
         }
         self.note_store(identity)

@@ -157,7 +157,7 @@ impl Store {
         let written = |source| CopyError::Write { path: directory.to_owned(), source };
         let needed = fs::metadata(&self.path).map_err(written)?.len();
         let about = statvfs(directory).map_err(|errno| written(errno.into()))?;
-        let free = u64::from(about.blocks_available()).saturating_mul(about.fragment_size());
+        let free = about.blocks_available().saturating_mul(about.fragment_size());
         if free / 2 >= needed {
             return Ok(());
         }

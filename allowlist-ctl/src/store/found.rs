@@ -32,7 +32,7 @@ impl Found {
     /// [`StoreError`] where it is another daemon's, somebody else's, a newer release's, or damaged.
     pub fn look(directory: &Path) -> Result<Self, StoreError> {
         let unusable = |source| StoreError::Directory { path: directory.to_owned(), source };
-        let path = directory.join(FILE);
+        let path = Self::path(directory);
         let mut found = Self { directory: directory.to_owned(), path, lock: None, there: None };
         if !fs::exists(directory).map_err(unusable)? {
             return Ok(found);
@@ -54,10 +54,10 @@ impl Found {
         self.there.as_ref().map(|(_, identity)| *identity)
     }
 
-    /// The database's file.
+    /// The database's file in a directory.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(directory: &Path) -> PathBuf {
+        directory.join(FILE)
     }
 
     /// Opens it, making what is missing, and reads the policy.

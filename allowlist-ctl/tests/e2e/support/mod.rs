@@ -5,6 +5,7 @@ mod echo;
 mod http;
 mod knock;
 mod nobody;
+mod refusal;
 mod server;
 mod socket;
 mod user;
@@ -16,6 +17,7 @@ pub(crate) use self::{
     echo::UdpLoop,
     knock::{listen, served, shut_out},
     nobody::{as_nobody, readable_by_all},
+    refusal::refuses,
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server},
     socket::{Answer, exchange},
     user::User,
