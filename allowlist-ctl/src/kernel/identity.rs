@@ -4,7 +4,10 @@ use std::{fs, io, path::Path};
 
 use allowlist_common::abi::StoreIdentity;
 use aya::maps::{Array, Map, MapData, MapError, MapType};
-use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::{
+    errno::Errno,
+    sys::statvfs::{FsFlags, statvfs},
+};
 
 use super::{
     Kernel, Pins,
@@ -87,6 +90,7 @@ impl Kernel {
     /// # Errors
     /// [`PinError`]; what was pinned before stays.
     pub fn note_store(&self, identity: &StoreIdentity) -> Result<(), PinError> {
+        self.check_writable()?;
         let path = self.pins.store();
         if let Ok(mut map) = open(&path)
             && self.calls.patiently(|| map.set(0, identity.to_bytes(), 0)).is_ok()
@@ -101,15 +105,18 @@ impl Kernel {
     /// # Errors
     /// [`PinError`] says what is in the way.
     pub fn check_pins(&self, identity: &StoreIdentity, noted: bool) -> Result<(), PinError> {
-        let root = self.pins.directory();
-        let failed = |source: io::Error| PinError { path: root.to_owned(), source };
-        let about = statvfs(root).map_err(|errno| failed(errno.into()))?;
-        if about.flags().contains(FsFlags::ST_RDONLY) {
-            return Err(failed(io::ErrorKind::ReadOnlyFilesystem.into()));
-        }
+        self.check_writable()?;
+        let failed = |source: io::Error| PinError { path: self.pins.store(), source };
         if noted && fs::exists(self.pins.store()).map_err(failed)? {
             return Ok(());
         }
         self.note_store(identity)
+    }
+
+    fn check_writable(&self) -> Result<(), PinError> {
+        let root = self.pins.directory();
+        let failed = |errno: Errno| PinError { path: root.to_owned(), source: errno.into() };
+        let about = statvfs(root).map_err(failed)?;
+        if about.flags().contains(FsFlags::ST_RDONLY) { Err(failed(Errno::EROFS)) } else { Ok(()) }
     }
 }
