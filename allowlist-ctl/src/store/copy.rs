@@ -115,7 +115,7 @@ impl Store {
     /// [`CopyError`].
     pub fn begin_copy(&mut self) -> Result<(), CopyError> {
         self.copying = Copying::Nothing;
-        let path = beside(&self.path, ".copy");
+        let path = unfinished(&self.path);
         self.check_room()?;
         let written = |source| CopyError::Write { path: path.clone(), source };
         remove(&path).map_err(written)?;
@@ -189,6 +189,16 @@ fn keep(made: &Path, database: &Path) -> Result<GoodCopy, CopyError> {
     let directory = kept.parent().unwrap_or(&kept);
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(written)?;
     GoodCopy::of(database).ok_or_else(|| written(io::ErrorKind::NotFound.into()))
+}
+
+/// Where the copy of a database is until it is whole.
+fn unfinished(database: &Path) -> PathBuf {
+    beside(database, ".copy")
+}
+
+/// Removes what a daemon left of a copy that was killed while it made one.
+pub(super) fn clear(database: &Path) -> io::Result<()> {
+    remove(&unfinished(database))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

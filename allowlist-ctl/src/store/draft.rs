@@ -38,8 +38,9 @@ impl Store {
     /// Begins to write.
     ///
     /// # Errors
-    /// [`StoreError::Write`].
+    /// [`StoreError`].
     pub fn draft(&mut self) -> Result<Draft<'_>, StoreError> {
+        self.check_there()?;
         let path = self.path.clone();
         match self.connection.transaction() {
             Ok(transaction) => Ok(Draft { transaction, path }),

@@ -3,14 +3,20 @@
 use std::{
     fs::{self, File, Permissions},
     io::{self, Read as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
 use allowlist_common::abi::StoreIdentity;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{FILE, Store, StoreError, create, is_new, lock_directory, tune, unreadable};
+use super::{
+    FILE, Store, StoreError,
+    copy::{self, Copying},
+    create, is_new, lock_directory, tune, unreadable,
+};
 use crate::policy::Policy;
 
 /// How every SQLite database begins.
@@ -83,7 +89,16 @@ impl Found {
             None => self.make()?,
         };
         file.set_permissions(Permissions::from_mode(0o600)).map_err(unusable)?;
-        let store = Store::new(connection, self.path.clone(), identity.id, lock);
+        copy::clear(&self.path).map_err(unusable)?;
+        let about = file.metadata().map_err(unusable)?;
+        let store = Store {
+            copying: Copying::default(),
+            connection,
+            path: self.path.clone(),
+            id: identity.id,
+            file: (about.dev(), about.ino()),
+            _lock: lock,
+        };
         let policy = store.load(None)?;
         Ok((store, policy))
     }
@@ -198,7 +213,7 @@ fn was_ours(path: &Path) -> bool {
     let read = File::open(path).and_then(|file| file.take(100).read_to_end(&mut start));
     let length = start.len().min(MAGIC.len());
     let is_cut = read.is_ok() && start.len() < 100 && start[..length] == MAGIC[..length];
-    is_cut || super::copy::GoodCopy::path(path).exists()
+    is_cut || copy::GoodCopy::path(path).exists()
 }
 
 #[cfg(test)]

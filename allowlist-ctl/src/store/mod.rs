@@ -12,8 +12,9 @@ mod revisions;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
+    fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -74,6 +75,11 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// The file was taken away under the daemon, which would write where nobody reads.
+    #[error(
+        "{0} was removed or replaced while in use: put it back as it was, or start allowlistd again"
+    )]
+    Gone(PathBuf),
     /// Writing failed.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -91,6 +97,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     id: [u8; 16],
+    /// Device and number of the file.
+    file: (u64, u64),
     _lock: File,
 }
 
@@ -103,8 +111,14 @@ impl Store {
         Found::look(directory)?.open()
     }
 
-    fn new(connection: Connection, path: PathBuf, id: [u8; 16], lock: File) -> Self {
-        Self { copying: Copying::default(), connection, path, id, _lock: lock }
+    /// Whether the file that is open is still the one that the next start will find.
+    fn check_there(&self) -> Result<(), StoreError> {
+        let now = fs::metadata(&self.path).map(|about| (about.dev(), about.ino()));
+        if now.is_ok_and(|now| now == self.file) {
+            Ok(())
+        } else {
+            Err(StoreError::Gone(self.path.clone()))
+        }
     }
 
     /// Which store it is, where its policy is at a revision.
@@ -121,6 +135,7 @@ impl Store {
         if thoroughly {
             found::check(&self.connection, &self.path)?;
         }
+        self.check_there()?;
         let now = Timestamp::now().as_microsecond();
         let written =
             self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('probed', ?1)", [now]);

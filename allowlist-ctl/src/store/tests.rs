@@ -234,6 +234,25 @@ fn a_policy_comes_back_as_it_was_saved() {
 }
 
 #[test]
+fn what_was_taken_away_is_not_written_to_until_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, policy) = grown(directory.path(), 10);
+    let (path, away) = (store.path().to_owned(), directory.path().join("away"));
+    fs::rename(&path, &away).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store.draft().err(), Some(StoreError::Gone(_))));
+        assert!(matches!(store.probe(false), Err(StoreError::Gone(_))));
+        // The same content is not the same file.
+        fs::copy(&away, &path).unwrap();
+    }
+    fs::rename(&away, &path).unwrap();
+    store.probe(false).unwrap();
+    let policy = many(&mut store, &policy, 20);
+    drop(store);
+    assert_eq!(shown(&Store::open(directory.path()).unwrap().1), shown(&policy));
+}
+
+#[test]
 fn what_is_not_committed_is_not_there() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, policy) = Store::open(directory.path()).unwrap();

@@ -125,3 +125,24 @@ fn a_bpf_file_system_that_is_read_only_refuses_what_needs_a_pin() -> Result<()> 
     let mut start = server.allowlistd(&["--interface", "eth0"]);
     super::support::refuses(&mut start, "(revision 4)").map(drop)
 }
+
+#[test]
+fn a_store_that_is_taken_away_refuses_changes_until_it_is_back() -> Result<()> {
+    let server = Server::with_redis()?;
+    let [redis, _] = server.network.server.port(REDIS);
+    let entries = |address| json!({"entries": [{"entry": address}]});
+    server.make("PUT /v1/services/redis", &json!({"ports": ["tcp/6379"]}))?;
+    server.make("POST /v1/lists/redis/add", &entries("10.77.0.2"))?;
+    fs::rename(server.path("state"), server.path("away"))?;
+    let refused = server.ask("POST /v1/lists/redis/add", &entries("10.77.0.3"))?;
+    let refused = refused.refused(500, "failed")?;
+    let said = refused["message"].as_str().unwrap_or_default();
+    ensure!(said.contains("allowlist.db was removed or replaced while in use"), "{refused}");
+    ensure!(degraded(&server)?.contains(&"store".to_owned()), "{:?}", degraded(&server)?);
+    shut_out(server.bob(), redis)?;
+    served(server.alice(), redis)?;
+    fs::rename(server.path("away"), server.path("state"))?;
+    is_well(&server)?;
+    server.make("POST /v1/lists/redis/add", &entries("10.77.0.3"))?;
+    served(server.bob(), redis)
+}

@@ -99,6 +99,10 @@ fn a_copy_that_was_given_up_leaves_nothing() {
     assert_eq!(names(directory.path()).len(), 3, "{:?}", names(directory.path()));
     drop(store);
     assert_eq!(names(directory.path()), [FILE]);
+    // As a daemon leaves it that was killed.
+    fs::write(directory.path().join("allowlist.db.copy"), "half").unwrap();
+    drop(Store::open(directory.path()).unwrap());
+    assert_eq!(names(directory.path()), [FILE]);
 }
 
 #[test]
