@@ -77,6 +77,16 @@ fn identity(policy: &Policy) -> StoreIdentity {
     StoreIdentity { id: [7; 16], revision: policy.revision }
 }
 
+fn names(kernel: &Kernel) -> Vec<&'static str> {
+    kernel.programs().iter().map(|program| program.name).collect()
+}
+
+fn take_off(pins: &Pins) {
+    pins.remove_all().unwrap();
+    // The kernel takes its time.
+    until("it to be off", OFF, || judged().is_none().then_some(())).unwrap();
+}
+
 /// Walks over every call of a start, with or without a filter in force, and returns how often each sentence was said.
 fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
     let (scratch, namespace) = (Scratch::new().unwrap(), Namespace::new("faults").unwrap());
@@ -86,9 +96,9 @@ fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
     let both = [&alice, &bob];
     let mut errors = BTreeMap::new();
     let mut walk = || {
-        let calls = Calls::default();
-        if is_in_force {
-            drop(start(&pins, both, &calls).unwrap());
+        let usual = names(&start(&pins, both, &Calls::default()).unwrap());
+        if !is_in_force {
+            take_off(&pins);
         }
         let mut number = 0;
         loop {
@@ -96,7 +106,7 @@ fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
             assert_eq!(before, is_in_force.then_some([false, true]), "before call {number}");
             let calls = Calls::default();
             calls.refuse(Refusals { after: number, count: 1, code });
-            let result = start(&pins, both, &calls).map(drop);
+            let result = start(&pins, both, &calls).map(|kernel| names(&kernel));
             let tried = calls.tried();
             match result {
                 Err(error) => {
@@ -107,15 +117,16 @@ fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
                     assert!(whole.contains(&now), "call {number}, {error}: {now:?}");
                     *errors.entry(error).or_default() += 1;
                 }
-                Ok(()) => assert_eq!(judged(), Some([false, true]), "call {number}"),
+                Ok(names) => {
+                    assert_eq!(judged(), Some([false, true]), "call {number}");
+                    assert_eq!(names, usual, "call {number} had a lesser program loaded");
+                }
             }
             if is_in_force {
                 drop(start(&pins, both, &Calls::default()).unwrap());
                 assert_eq!(pins.in_force().unwrap(), InForce::From(identity(&bob)));
             } else {
-                pins.remove_all().unwrap();
-                // The kernel takes its time.
-                until("it to be off", OFF, || judged().is_none().then_some(())).unwrap();
+                take_off(&pins);
             }
             if tried <= number {
                 // None was left to be refused.

@@ -117,8 +117,16 @@ fn a_damaged_store_refuses_changes_and_its_copy_takes_no_place() {
     store.connection.release_memory().unwrap();
     let length = fs::metadata(store.path()).unwrap().len();
     let file = File::options().write(true).open(store.path()).unwrap();
-    let garbage = vec![0x5a; usize::try_from(length).unwrap() - 8192];
-    std::os::unix::fs::FileExt::write_all_at(&file, &garbage, 8192).unwrap();
+    let garble = |from: u64| {
+        let garbage = vec![0x5a; usize::try_from(length - from).unwrap()];
+        std::os::unix::fs::FileExt::write_all_at(&file, &garbage, from).unwrap();
+    };
+    garble(length / 4096 / 2 * 4096);
+    store.begin_copy().unwrap();
+    let error = finish(&mut store).unwrap_err();
+    assert!(matches!(error, CopyError::NotWhole(_)), "{error}");
+    assert_eq!(fs::read(&good.path).unwrap(), bytes);
+    garble(8192);
 
     let next = changed(&policy, &protect("web", "tcp/80"));
     let error = store.draft().and_then(|draft| {
