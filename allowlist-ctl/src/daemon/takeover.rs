@@ -5,6 +5,7 @@
 //! what is in force stays so. `--adopt-store` is how an operator says that it is meant.
 
 use std::{
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
 };
@@ -93,10 +94,10 @@ impl fmt::Display for PutBack<'_> {
         let Some(GoodCopy { path, identity, made }) = GoodCopy::of(self.0) else {
             return f.write_str("put back the one that was there");
         };
-        let (copy, revision) = (path.display(), identity.revision);
+        let (command, revision) = (copy_in(self.0, &path, ".away"), identity.revision);
         write!(
             f,
-            "put back the one that was there (the last good copy, {copy}, is of revision {revision} and {made})"
+            "put back the one that was there, or its last good copy, of revision {revision} and {made}, with `{command}`"
         )
     }
 }
@@ -106,38 +107,45 @@ struct WayBack<'a>(&'a Path);
 
 impl fmt::Display for WayBack<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ending = |ending: &str| {
-            let mut path = self.0.as_os_str().to_owned();
-            path.push(ending);
-            quoted(&path.to_string_lossy())
-        };
-        let mut away = format!("mv {} {}", ending(""), ending(".damaged"));
-        for beside in ["-wal", "-journal"] {
-            // Left there, SQLite would write it into the copy.
-            let path = self.0.with_file_name(format!(
-                "{}{beside}",
-                self.0.file_name().unwrap_or_default().to_string_lossy()
-            ));
-            if path.exists() {
-                let moved = ending(&format!(".damaged{beside}"));
-                away = format!("{away} && mv {} {moved}", ending(beside));
-            }
-        }
         match GoodCopy::of(self.0) {
             Some(GoodCopy { path, identity, made }) => write!(
                 f,
-                "The last good copy is {}, of revision {} and {made}: `{away} && cp -p {} {}` puts it in its place; then start allowlistd once with --adopt-store, for it may be older than what is in force",
+                "The last good copy is {}, of revision {} and {made}: `{}` puts it in its place; then start allowlistd once with --adopt-store, for it may be older than what is in force",
                 path.display(),
                 identity.revision,
-                quoted(&path.to_string_lossy()),
-                ending("")
+                copy_in(self.0, &path, ".damaged"),
             ),
             None => write!(
                 f,
-                "There is no good copy: move it away (`{away}`) and put back one of yours, and start allowlistd once with --adopt-store; without any, that begins with an empty policy, which admits everyone"
+                "There is no good copy: move it away (`{}`) and put back one of yours, and start allowlistd once with --adopt-store; without any, that begins with an empty policy, which admits everyone",
+                away(self.0, ".damaged").join(" && "),
             ),
         }
     }
+}
+
+/// The commands that move what is there of a database away. What SQLite has beside it must go too, or is written into
+/// whatever takes its place.
+fn away(database: &Path, to: &str) -> Vec<String> {
+    let ending = |ending: &str| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(ending);
+        path
+    };
+    let there =
+        ["", "-wal", "-journal"].into_iter().filter(|part| Path::new(&ending(part)).exists());
+    let word = |path: &OsStr| quoted(&path.to_string_lossy());
+    there
+        .map(|part| format!("mv {} {}", word(&ending(part)), word(&ending(&format!("{to}{part}")))))
+        .collect()
+}
+
+/// The command that puts a copy in the place of a database.
+fn copy_in(database: &Path, copy: &Path, to: &str) -> String {
+    let word = |path: &Path| quoted(&path.to_string_lossy());
+    let mut commands = away(database, to);
+    commands.push(format!("cp -p {} {}", word(copy), word(database)));
+    commands.join(" && ")
 }
 
 /// A word as a shell takes it.
