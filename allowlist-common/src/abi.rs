@@ -4,8 +4,12 @@
 //! two, so that masking an index keeps it in bounds for the compiler and the verifier alike.
 
 mod event;
+mod identity;
 
-pub use self::event::{Drop, EVENTS_BYTES, EVENTS_PER_SECOND};
+pub use self::{
+    event::{Drop, EVENTS_BYTES, EVENTS_PER_SECOND},
+    identity::StoreIdentity,
+};
 use crate::parse::{Aside, Protocol};
 
 /// Version of everything in this module; maps of another version are never reused.

@@ -29,7 +29,8 @@ pub use self::{
     listing::{EntryView, List, ListKind, Listing},
     session::{InvalidSession, SshSession},
     status::{
-        GroupStatus, InterfaceState, InterfaceStatus, ServiceState, ServiceStatus, Status, Traffic,
+        Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, ServiceState,
+        ServiceStatus, Status, Traffic,
     },
 };
 pub use crate::policy::difference::{Difference, Differences};

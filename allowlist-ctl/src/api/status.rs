@@ -33,10 +33,59 @@ pub struct Status {
     /// The change that is taken back unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// What does not work, while what is enforced stays enforced; none where all is well.
+    #[serde(default)]
+    pub degraded: Vec<Degraded>,
     /// Packets of no service, by what became of them.
     pub unmatched: BTreeMap<String, Traffic>,
     /// What the operator should look after, a sentence each.
     pub warnings: Vec<String>,
+}
+
+/// Something that does not work, until its cause is gone.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Degraded {
+    /// What it is.
+    pub what: DegradedPart,
+    /// Why, in a sentence.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What may not work.
+#[derive(
+    Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DegradedPart {
+    /// The kernel does not take what it is to enforce.
+    Kernel,
+    /// The store cannot be written, or is damaged: changes are refused.
+    Store,
+    /// Nothing can be pinned: the filter cannot be put on another interface.
+    Pins,
+    /// The interfaces cannot be looked after: one that comes back is not filtered.
+    Interfaces,
+    /// A change that nobody confirmed cannot be taken back.
+    Revert,
+    /// There is no new copy of the store.
+    Copy,
+}
+
+impl DegradedPart {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Store => "store",
+            Self::Pins => "pins",
+            Self::Interfaces => "interfaces",
+            Self::Revert => "revert",
+            Self::Copy => "copy",
+        }
+    }
 }
 
 /// Packets and their bytes.

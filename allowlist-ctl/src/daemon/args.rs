@@ -35,6 +35,9 @@ pub struct Args {
     /// BPF file system that the filter is pinned on [default: /sys/fs/bpf]
     #[arg(long, value_name = "DIR")]
     pub bpffs: Option<PathBuf>,
+    /// Put in force what is in the store, though it is missing, another or older than what is in force
+    #[arg(long, conflicts_with_all = ["check_config", "detach"])]
+    pub adopt_store: bool,
     /// Check the configuration and exit
     #[arg(long)]
     pub check_config: bool,

@@ -95,6 +95,8 @@ pub(super) struct Settings {
     pub(super) log_format: LogFormat,
     pub(super) access: AccessConfig,
     pub(super) keep: Keep,
+    /// Whether the store is to be put in force whatever is.
+    pub(super) adopt_store: bool,
 }
 
 /// Where the socket is, and who may open it.
@@ -168,6 +170,7 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
         log_format: file.log.format,
         access: file.access,
         keep: file.store.keep(),
+        adopt_store: args.adopt_store,
     })
 }
 

@@ -34,3 +34,37 @@ pub(super) fn say(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}")?;
     Ok(())
 }
+
+/// An error with its causes, of which those are left out that were told already: most say what caused them.
+pub(super) fn sentence(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || anyhow!("no such file");
+        for (error, expected) in [
+            (cause(), "no such file"),
+            (cause().context("cannot read it"), "cannot read it: no such file"),
+            (cause().context("cannot read it: no such file"), "cannot read it: no such file"),
+        ] {
+            assert_eq!(sentence(&error), expected);
+        }
+        let nested = Err::<(), _>(cause().context("b: no such file")).context("a").unwrap_err();
+        assert_eq!(sentence(&nested), "a: b: no such file");
+    }
+}

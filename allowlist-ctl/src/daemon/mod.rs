@@ -29,6 +29,7 @@ mod routes;
 mod shared;
 mod socket;
 mod status;
+mod takeover;
 
 use std::{fs::File, process::ExitCode, sync::Arc};
 
@@ -49,10 +50,11 @@ use self::{
     owner::{Desk, Owner, Reverted, revert_at_start},
     shared::Shared,
     socket::Bound,
+    takeover::TakenOver,
 };
 use crate::{
     kernel::{self, Kernel, Pins},
-    store::{Store, lock_directory},
+    store::lock_directory,
 };
 
 /// Runs `allowlistd` with the process's arguments.
@@ -62,7 +64,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             logging::fallback();
-            error!("{error:#}");
+            error!("{}", logging::sentence(&error));
             ExitCode::FAILURE
         }
     }
@@ -114,16 +116,20 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     let socket = socket::bind(&settings.socket)?;
     kernel::raise_memory_limit();
     privileges::give_up_others()?;
-    let (mut store, policy) = Store::open(&settings.state_dir)?;
+    let TakenOver { mut store, policy, adopted, counts_are_foreign } =
+        takeover::open(settings, &pins)?;
     let Reverted { policy, enforced, interface, restored } = revert_at_start(&mut store, policy)?;
     let remembered = store.interfaces()?;
+    if counts_are_foreign {
+        pins.forget_counts()?;
+    }
     let mut kernel = Kernel::load(pins, &enforced)?;
     kernel.forget_hits(&restored);
     let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), settings.keep)?;
-    let (desk, stopped) = owner.start(interface.as_deref())?;
+    let (desk, stopped) = owner.start(interface.as_deref(), adopted.as_deref())?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;
     }

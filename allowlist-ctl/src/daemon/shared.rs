@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::drops::DropLog;
 use crate::{
-    api::{InterfaceStatus, Problem},
+    api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
     policy::{Name, Policy},
     store::PendingChange,
@@ -24,6 +24,7 @@ pub(super) struct Shared {
     names: RwLock<HashMap<u32, String>>,
     hits: RwLock<Arc<Hits>>,
     pending: RwLock<Option<PendingChange>>,
+    degraded: RwLock<Vec<Degraded>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
     /// What everybody may change of the way to a followed file.
@@ -42,6 +43,7 @@ impl Shared {
             names: RwLock::default(),
             hits: RwLock::default(),
             pending: RwLock::default(),
+            degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
             drops: DropLog::new(),
@@ -74,6 +76,15 @@ impl Shared {
 
     pub(super) fn set_pending(&self, pending: Option<PendingChange>) {
         *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
+    }
+
+    /// What does not work.
+    pub(super) fn degraded(&self) -> Vec<Degraded> {
+        self.degraded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_degraded(&self, degraded: Vec<Degraded>) {
+        *self.degraded.write().unwrap_or_else(PoisonError::into_inner) = degraded;
     }
 
     /// What is wrong with the files that groups follow.

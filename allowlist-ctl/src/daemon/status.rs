@@ -44,6 +44,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         store: shared.store.clone(),
         warnings: warnings(shared, &policy, &interfaces),
         pending: shared.pending().as_ref().map(pending),
+        degraded: shared.degraded(),
         groups,
         interfaces,
         services: services?,

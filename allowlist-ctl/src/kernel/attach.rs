@@ -5,7 +5,9 @@ use std::{io, os::fd::BorrowedFd};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Interface, error::AttachError, ethtool, interfaces, link::Link, refusal, sys::Run};
+use super::{
+    Interface, error::AttachError, ethtool, interfaces, link::Link, refusal, retry::Calls, sys::Run,
+};
 
 /// How the program is to run on an interface.
 #[derive(
@@ -30,11 +32,12 @@ pub(super) fn create(
     program: BorrowedFd<'_>,
     interface: &Interface,
     mode: XdpMode,
+    calls: &Calls,
 ) -> Result<(Link, Option<String>), AttachError> {
     if !interface.is_ethernet {
         return Err(AttachError::NotEthernet(interface.name.clone()));
     }
-    let create = |run| Link::create(program, interface.ifindex, run, &interface.name);
+    let create = |run| Link::create(program, interface.ifindex, run, &interface.name, calls);
     let reason = match mode {
         XdpMode::Generic => "as configured".to_owned(),
         XdpMode::Auto | XdpMode::Native => match create(Run::Native) {

@@ -9,6 +9,8 @@ use aya::{
     util::nr_cpus,
 };
 
+use super::retry::Calls;
+
 /// [`Counter`] as aya wants it: any bytes are one.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -49,12 +51,12 @@ impl Counters {
     }
 
     /// Starts the counters of a service at zero.
-    pub(super) fn reset(&self, number: u16) -> Result<(), MapError> {
+    pub(super) fn reset(&self, number: u16, calls: &Calls) -> Result<(), MapError> {
         let cpus = nr_cpus().map_err(|(_, error)| MapError::IoError(error))?;
         let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
         for judged in Judged::ALL {
-            let zeros = PerCpuValues::try_from(vec![Raw(Counter::default()); cpus])?;
-            services.set(judged.counter(number), zeros, 0)?;
+            let zeros = || PerCpuValues::try_from(vec![Raw(Counter::default()); cpus]);
+            calls.patiently(|| services.set(judged.counter(number), zeros()?, 0))?;
         }
         Ok(())
     }

@@ -1,7 +1,13 @@
 //! What can go wrong with the kernel, in sentences.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use aya::maps::MapError;
+
+use super::retry::os_error;
 use crate::policy::table::TableFull;
 
 /// Why the program could not be loaded.
@@ -36,6 +42,12 @@ pub enum LoadError {
         /// What it answered.
         source: io::Error,
     },
+    /// Something is in the way that should not last.
+    #[error("the kernel is busy ({source}): start again")]
+    Passing {
+        /// What it answered.
+        source: io::Error,
+    },
     /// The BPF file system.
     #[error("{path} is not a BPF file system and none could be mounted there: {source}")]
     Bpffs {
@@ -50,11 +62,27 @@ pub enum LoadError {
         /// The pin.
         path: PathBuf,
         /// Why not.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: io::Error,
     },
     /// Anything else.
     #[error("cannot load the XDP program: {0}")]
     Other(String),
+}
+
+impl LoadError {
+    pub(super) fn pin(path: &Path, source: io::Error) -> Self {
+        Self::Pin { path: path.to_owned(), source }
+    }
+}
+
+/// Why something could not be pinned.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing can be pinned at {path}: {source}")]
+pub struct PinError {
+    /// Where.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
 }
 
 /// Why the maps could not be brought to a policy.
@@ -67,13 +95,19 @@ pub enum SyncError {
     #[error("the kernel tables hold no more lists of entries")]
     PoolFull,
     /// The kernel refused an update again and again.
-    #[error("the kernel refused an update ({0}); nothing has changed")]
-    Refused(#[from] aya::maps::MapError),
+    #[error("the kernel refused an update ({}); nothing has changed", reason(.0))]
+    Refused(#[from] MapError),
     /// The kernel refused an update and taking back what went before it.
     #[error(
-        "the kernel refused an update ({0}), and part of it stays in force until it takes one: that is tried every second"
+        "the kernel refused an update ({}), and part of it stays in force until it takes one: that is tried every second",
+        reason(.0)
     )]
-    HalfDone(aya::maps::MapError),
+    HalfDone(MapError),
+}
+
+/// What the kernel answered, which aya's own words leave out.
+fn reason(error: &MapError) -> String {
+    os_error(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Why the program is not on an interface.

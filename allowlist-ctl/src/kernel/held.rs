@@ -88,8 +88,8 @@ impl Kernel {
         let places = placements(self.places().chain([new]), present);
         self.enforced.set_interfaces(places)?;
         let program = self.program()?;
-        let (link, generic) = attach::create(program.as_fd(), interface, mode)?;
-        link.pin(&self.pins).map_err(|source| AttachError::Pin {
+        let (link, generic) = attach::create(program.as_fd(), interface, mode, &self.calls)?;
+        link.pin(&self.pins, &self.calls).map_err(|source| AttachError::Pin {
             interface: interface.name.clone(),
             path: self.pins.directory().to_owned(),
             source,
@@ -223,7 +223,7 @@ impl Kernel {
             attached.unpinned = None;
             return happened;
         }
-        let again = attached.link.pin(&self.pins);
+        let again = attached.link.pin(&self.pins, &self.calls);
         let reason = again.as_ref().err().map(ToString::to_string);
         // Said once for each reason.
         if reason.is_none() || reason != attached.unpinned {
@@ -277,7 +277,7 @@ impl Kernel {
 
     pub(super) fn run_on(&self, link: &Link) -> io::Result<()> {
         let program = self.program().map_err(io::Error::other)?;
-        link.run(program.as_fd())
+        link.run(program.as_fd(), &self.calls)
     }
 
     fn program(&self) -> Result<&aya::programs::ProgramFd, AttachError> {

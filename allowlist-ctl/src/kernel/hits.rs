@@ -7,7 +7,10 @@ use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError};
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
-use super::{Pins, retry::Updates};
+use super::{
+    Pins,
+    retry::{Calls, pin},
+};
 
 type Page = Array<MapData, u32>;
 
@@ -15,12 +18,12 @@ type Page = Array<MapData, u32>;
 pub(super) struct HitMaps {
     slots: ArrayOfMaps<MapData, Page>,
     pages: Vec<Page>,
-    updates: Updates,
+    calls: Calls,
 }
 
 impl HitMaps {
-    pub(super) fn new(map: Map, updates: Updates) -> Result<Self, MapError> {
-        Ok(Self { slots: ArrayOfMaps::try_from(map)?, pages: Vec::new(), updates })
+    pub(super) fn new(map: Map, calls: Calls) -> Result<Self, MapError> {
+        Ok(Self { slots: ArrayOfMaps::try_from(map)?, pages: Vec::new(), calls })
     }
 
     /// Sees to it that there is a place for every id up to `highest`.
@@ -32,8 +35,8 @@ impl HitMaps {
         while let Ok(index) = u32::try_from(self.pages.len())
             && index < needed
         {
-            let page = pinned_page(index, pins)?;
-            self.updates.patiently(|| self.slots.set(index, &page, 0))?;
+            let page = pinned_page(index, pins, &self.calls)?;
+            self.calls.patiently(|| self.slots.set(index, &page, 0))?;
             self.pages.push(page);
         }
         Ok(())
@@ -43,7 +46,7 @@ impl HitMaps {
     pub(super) fn forget(&mut self, ids: &[u32]) {
         for id in ids {
             if let Some(page) = self.pages.get_mut((id / HITS_PAGE) as usize) {
-                let _ = self.updates.patiently(|| page.set(id % HITS_PAGE, 0, 0));
+                let _ = self.calls.patiently(|| page.set(id % HITS_PAGE, 0, 0));
             }
         }
     }
@@ -64,7 +67,7 @@ impl HitMaps {
 }
 
 /// The page that an earlier daemon pinned, or a new one in its place.
-fn pinned_page(index: u32, pins: &Pins) -> Result<Page, MapError> {
+fn pinned_page(index: u32, pins: &Pins, calls: &Calls) -> Result<Page, MapError> {
     let path = pins.hits(index);
     if let Ok(data) = MapData::from_pin(&path)
         && data.info().is_ok_and(|info| info.max_entries() == HITS_PAGE && info.value_size() == 4)
@@ -74,10 +77,11 @@ fn pinned_page(index: u32, pins: &Pins) -> Result<Page, MapError> {
     }
     // Whatever is there is no such page; without a pin the hits end with the daemon.
     let _ = fs::remove_file(&path);
-    let page = Page::create(HITS_PAGE, 0)?;
-    if let Err(error) = page.pin(&path) {
+    let create = || Page::create(HITS_PAGE, 0);
+    let page = calls.patiently(create)?;
+    if let Err(error) = pin(calls, || page.pin(&path)) {
         tracing::warn!("cannot pin the last hits: {error}");
-        return Page::create(HITS_PAGE, 0);
+        return calls.patiently(create);
     }
     Array::try_from(Map::Array(MapData::from_pin(&path)?))
 }

@@ -12,6 +12,7 @@ use std::{
 use super::{
     Pins,
     pins::PinnedName,
+    retry::Calls,
     sys::{self, LinkState, Run},
 };
 
@@ -34,8 +35,9 @@ impl Link {
         ifindex: u32,
         run: Run,
         label: &str,
+        calls: &Calls,
     ) -> io::Result<Self> {
-        let fd = sys::create_link(program, ifindex, run)?;
+        let fd = calls.ask(|| sys::create_link(program, ifindex, run))?;
         let state = sys::link_state(fd.as_fd())?;
         let id = state.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?.id;
         Ok(Self { fd, id, pin: PinnedName::new(id, label) })
@@ -45,8 +47,12 @@ impl Link {
     ///
     /// # Errors
     /// What the kernel answered.
-    pub(super) fn from_pin(pins: &Pins, pin: PinnedName) -> io::Result<Option<(Self, LinkState)>> {
-        let fd = sys::open_pin(&pins.link(&pin))?;
+    pub(super) fn from_pin(
+        pins: &Pins,
+        pin: PinnedName,
+        calls: &Calls,
+    ) -> io::Result<Option<(Self, LinkState)>> {
+        let fd = calls.ask(|| sys::open_pin(&pins.link(&pin)))?;
         let state = sys::link_state(fd.as_fd())?;
         Ok(state.map(|state| (Self { fd, id: state.id, pin }, state)))
     }
@@ -69,28 +75,31 @@ impl Link {
     ///
     /// # Errors
     /// What the kernel answered.
-    pub(super) fn run(&self, program: BorrowedFd<'_>) -> io::Result<()> {
-        sys::update_link(self.fd.as_fd(), program)
+    pub(super) fn run(&self, program: BorrowedFd<'_>, calls: &Calls) -> io::Result<()> {
+        calls.ask(|| sys::update_link(self.fd.as_fd(), program))
     }
 
     /// Whether its pin is there and is its own.
     pub(super) fn is_pinned(&self, pins: &Pins) -> bool {
         let pinned = sys::open_pin(&pins.link(&self.pin));
-        let state = pinned.and_then(|pinned| sys::link_state(pinned.as_fd()));
-        matches!(state, Ok(Some(state)) if state.id == self.id)
+        match pinned.and_then(|pinned| sys::link_state(pinned.as_fd())) {
+            Ok(state) => state.is_some_and(|state| state.id == self.id),
+            // Links are opened for writing only, so that it cannot be asked; nothing can have become of it either.
+            Err(error) => error.kind() == io::ErrorKind::ReadOnlyFilesystem,
+        }
     }
 
     /// Pins it, in the place of what is there.
     ///
     /// # Errors
     /// What the kernel or the file system answered.
-    pub(super) fn pin(&self, pins: &Pins) -> io::Result<()> {
+    pub(super) fn pin(&self, pins: &Pins, calls: &Calls) -> io::Result<()> {
         let path = pins.link(&self.pin);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
         remove(&path)?;
-        sys::pin(self.fd.as_fd(), &path)
+        calls.ask(|| sys::pin(self.fd.as_fd(), &path))
     }
 
     /// Removes the pin, so that the program is taken off when this is dropped.

@@ -16,7 +16,7 @@ use aya::maps::{MapData, MapError};
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use super::retry::Updates;
+use super::retry::Calls;
 
 /// Arrays are looked up by an index of 32 bits.
 const KEY_SIZE: u32 = 4;
@@ -39,11 +39,11 @@ impl LiveTable {
     ///
     /// # Errors
     /// The kernel's refusal to make or map it.
-    pub(super) fn new(table: Box<PolicyTable>, updates: &Updates) -> Result<Self, MapError> {
+    pub(super) fn new(table: Box<PolicyTable>, calls: &Calls) -> Result<Self, MapError> {
         let size = u32::try_from(mem::size_of::<PolicyTable>()).unwrap_or(u32::MAX);
         let kind = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
         let layout = || aya_obj::Map::new_from_params(kind, KEY_SIZE, size, 1, BPF_F_MMAPABLE);
-        let map = updates.patiently(|| MapData::create(layout(), "policy_table", None))?;
+        let map = calls.patiently(|| MapData::create(layout(), "policy_table", None))?;
         let length = NonZeroUsize::new(mem::size_of::<PolicyTable>());
         let length = length.unwrap_or(NonZeroUsize::MIN);
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;

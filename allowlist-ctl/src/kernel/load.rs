@@ -13,7 +13,11 @@ use aya_log::EbpfLogger;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use tracing::{Level, debug, enabled};
 
-use super::{Counters, Events, Pins, error::LoadError, retry::os_error};
+use super::{
+    Counters, Events, Pins,
+    error::LoadError,
+    retry::{Calls, os_error, pin},
+};
 
 /// The program, compiled by the build script.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/allowlist-ebpf"));
@@ -95,7 +99,7 @@ impl Loaded {
     }
 
     /// Puts the program that follows a denial where the judging one finds it, and pins that place.
-    pub(super) fn join_programs(&mut self, pins: &Pins) -> Result<(), LoadError> {
+    pub(super) fn join_programs(&mut self, pins: &Pins, calls: &Calls) -> Result<(), LoadError> {
         let mut array = ProgramArray::try_from(self.take_map(maps::AFTERMATH)?)?;
         let other = |error: &dyn std::error::Error| LoadError::Other(chain(error));
         let program = self.ebpf.program(self.names[1]);
@@ -105,11 +109,12 @@ impl Loaded {
             })?
             .try_into()
             .map_err(|error: ProgramError| other(&error))?;
-        array.set(0, program.fd().map_err(|error| other(&error))?, 0)?;
+        let program = program.fd().map_err(|error| other(&error))?;
+        calls.patiently(|| array.set(0, program, 0))?;
         let path = pins.aftermath(true);
         // One that a start left behind that came no further.
         let _ = std::fs::remove_file(&path);
-        array.pin(&path).map_err(|source| LoadError::Pin { path, source: source.into() })
+        pin(calls, || array.pin(&path)).map_err(|source| LoadError::pin(&path, source))
     }
 
     pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {
@@ -136,7 +141,7 @@ pub fn raise_memory_limit() {
 ///
 /// # Errors
 /// [`LoadError`] says in a sentence what is missing.
-pub(super) fn load(pins: &Pins, variants: &[Variant]) -> Result<Loaded, LoadError> {
+pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<Loaded, LoadError> {
     raise_memory_limit();
     // A line a dropped packet: only for whoever asks for it by name, not with RUST_LOG=debug.
     let log_level: u8 = if enabled!(target: "allowlist_ebpf", Level::TRACE) { 4 } else { 0 };
@@ -155,29 +160,42 @@ pub(super) fn load(pins: &Pins, variants: &[Variant]) -> Result<Loaded, LoadErro
         for (name, entries) in Pins::counter_maps() {
             loader.map_pin_path(name, pins.counters(name, entries)?);
         }
-        let mut ebpf = loader.load(OBJECT).map_err(explain)?;
-        match names.iter().try_for_each(|name| load_program(&mut ebpf, name)) {
+        let made = calls.once(|| Ok::<_, MapError>(loader.load(OBJECT)));
+        let mut ebpf = made?.map_err(explain)?;
+        match names.iter().try_for_each(|name| load_program(&mut ebpf, name, calls)) {
             Ok(()) => {
                 if log_level > 0 {
                     forward_log(&mut ebpf);
                 }
                 return Ok(Loaded { ebpf, names, variant });
             }
+            // Another variant would not fare better, or be taken for no reason that lasts.
+            Err(error) if is_shortage(&error) => return Err(explain(error.into())),
             Err(error) => refused = Some(explain(error.into())),
         }
     }
     Err(refused.unwrap_or_else(|| LoadError::Other("the object has no program".into())))
 }
 
-fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
+fn load_program(ebpf: &mut Ebpf, name: &str, calls: &Calls) -> Result<(), ProgramError> {
     let program: &mut Xdp = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    if let Err(error) = program.load() {
+    if let Err(error) = calls.once(|| program.load()) {
         debug!(program = name, "not loaded: {error}");
         return Err(error);
     }
     let instructions = program.info().ok().and_then(|info| info.verified_instruction_count());
     debug!(program = name, instructions, "loaded");
     Ok(())
+}
+
+/// Whether the kernel lacks something else than the abilities that a program needs.
+fn is_shortage(error: &ProgramError) -> bool {
+    let code = match error {
+        ProgramError::LoadError { io_error, .. } => io_error.raw_os_error(),
+        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
+        _ => None,
+    };
+    matches!(code, Some(libc::EPERM | libc::ENOMEM | libc::EBUSY | libc::EAGAIN | libc::EINTR))
 }
 
 /// Hands what the program logs to the daemon's log, from a thread of its own.
@@ -206,16 +224,23 @@ fn explain(error: EbpfError) -> LoadError {
         },
         EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
             debug!("verifier log: {verifier_log}");
-            if !matches!(io_error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)) {
-                return LoadError::Verifier { source: io_error };
+            match io_error.raw_os_error() {
+                Some(libc::EPERM | libc::ENOMEM) => (io_error, "load the program"),
+                Some(libc::EBUSY | libc::EAGAIN | libc::EINTR) => {
+                    return LoadError::Passing { source: io_error };
+                }
+                _ => return LoadError::Verifier { source: io_error },
             }
-            (io_error, "load the program")
+        }
+        EbpfError::ProgramError(ProgramError::SyscallError(error)) => {
+            (error.io_error, "load the program")
         }
         other => return LoadError::Other(format!("{text}: {}", chain(&other))),
     };
     match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => LoadError::Capability,
         Some(libc::ENOMEM) => LoadError::Memory { source },
+        Some(libc::EBUSY | libc::EAGAIN | libc::EINTR) => LoadError::Passing { source },
         _ => LoadError::TooOld { feature, source },
     }
 }

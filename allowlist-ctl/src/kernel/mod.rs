@@ -14,6 +14,7 @@ mod ethtool;
 mod events;
 mod held;
 mod hits;
+mod identity;
 mod link;
 mod live_table;
 mod load;
@@ -35,20 +36,21 @@ pub use self::{
     attach::XdpMode,
     clock::boot_clock,
     counters::{Counters, Totals},
-    error::{AttachError, LoadError, SyncError},
+    error::{AttachError, LoadError, PinError, SyncError},
     events::{Drop, DropReason, Events},
     held::{Attached, Happening},
     hits::Hits,
+    identity::InForce,
     load::{Variant, raise_memory_limit},
     netlink::{Interface, interfaces},
     pins::{PinnedName, Pins},
-    retry::Refusals,
+    retry::{Calls, Refusals},
     takeover::Pinned,
     trial::{Action, Program},
 };
 use allowlist_common::abi::maps;
 
-use self::{hits::HitMaps, load::Loaded, retry::Updates, sync::Enforced};
+use self::{hits::HitMaps, load::Loaded, sync::Enforced};
 use crate::policy::{Name, Policy, entry::BootClock};
 
 /// The loaded program, its maps, and the interfaces it is on.
@@ -62,7 +64,7 @@ pub struct Kernel {
     pins: Pins,
     program_id: u32,
     attached: Vec<Attached>,
-    updates: Updates,
+    calls: Calls,
 }
 
 impl Kernel {
@@ -71,10 +73,10 @@ impl Kernel {
     /// # Errors
     /// [`LoadError`] says in a sentence what is missing.
     pub fn load(pins: Pins, policy: &Policy) -> Result<Self, LoadError> {
-        Self::load_one_of(&Variant::ALL, pins, policy)
+        Self::load_one_of(&Variant::ALL, pins, policy, Calls::default())
     }
 
-    /// The same with the first of these variants that the kernel takes.
+    /// The same with the first of these variants that the kernel takes, by calls that a test may have refused.
     ///
     /// # Errors
     /// As of [`Kernel::load`].
@@ -82,16 +84,16 @@ impl Kernel {
         variants: &[Variant],
         pins: Pins,
         policy: &Policy,
+        calls: Calls,
     ) -> Result<Self, LoadError> {
         pins.prepare()?;
-        let mut loaded = load::load(&pins, variants)?;
-        let updates = Updates::default();
-        let mut enforced = Enforced::new(&mut loaded, updates.clone())?;
-        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, updates.clone())?;
+        let mut loaded = load::load(&pins, variants, &calls)?;
+        let mut enforced = Enforced::new(&mut loaded, calls.clone())?;
+        let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, calls.clone())?;
         hit_maps.cover(policy.ids.highest(), &pins)?;
         enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
         enforced.tidy();
-        loaded.join_programs(&pins)?;
+        loaded.join_programs(&pins, &calls)?;
         Ok(Self {
             program_id: loaded.program_id()?,
             counters: Arc::new(loaded.take_counters()?),
@@ -102,7 +104,7 @@ impl Kernel {
             enforced,
             pins,
             attached: Vec::new(),
-            updates,
+            calls,
         })
     }
 
@@ -117,7 +119,8 @@ impl Kernel {
     /// # Errors
     /// What the file system answered.
     pub fn settle(&self) -> io::Result<()> {
-        match fs::rename(self.pins.aftermath(true), self.pins.aftermath(false)) {
+        let (new, kept) = (self.pins.aftermath(true), self.pins.aftermath(false));
+        match retry::pin(&self.calls, || Ok(fs::rename(new, kept)))? {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
@@ -156,7 +159,7 @@ impl Kernel {
         };
         // What another service had by its number is not its own.
         for (number, _) in numbered(next).difference(&numbered(self.enforced.policy())) {
-            self.counters.reset(*number)?;
+            self.counters.reset(*number, &self.calls)?;
         }
         let pages = self.hits.pages();
         if let Err(error) = self.hit_maps.cover(next.ids.highest(), &self.pins) {
@@ -173,15 +176,10 @@ impl Kernel {
         self.mend_at(&boot_clock())
     }
 
-    /// Has updates of maps refused, as a kernel does that is short of something; it is not asked then. For tests.
-    pub fn refuse(&self, refusals: Refusals) {
-        self.updates.refuse(refusals);
-    }
-
-    /// How many updates of maps have been tried.
+    /// The calls by which it asks the kernel. For tests.
     #[must_use]
-    pub fn updates_tried(&self) -> u64 {
-        self.updates.tried()
+    pub const fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// The same, where the clocks relate like this.

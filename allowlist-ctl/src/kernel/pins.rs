@@ -6,14 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use allowlist_common::abi::{ABI_VERSION, maps};
+use allowlist_common::abi::{ABI_VERSION, HITS_PAGES, maps};
 use aya::maps::MapData;
 
 use super::{bpffs, error::LoadError};
 
 /// The directory of pins: `BPFFS/allowlist`.
 ///
-/// `links/` has a pin for each link ([`PinnedName`]); `v1/` has the counters of ABI version 1.
+/// `links/` has a pin for each link ([`PinnedName`]); `v1/` has the counters of ABI version 1; `store` says which store
+/// the policy is from.
 #[derive(Clone, Debug)]
 pub struct Pins {
     root: PathBuf,
@@ -39,8 +40,7 @@ impl Pins {
     pub fn prepare(&self) -> Result<(), LoadError> {
         bpffs::ensure(self.root.parent().unwrap_or(&self.root))?;
         for directory in [self.links(), self.maps()] {
-            fs::create_dir_all(&directory)
-                .map_err(|source| LoadError::Pin { path: directory, source: source.into() })?;
+            fs::create_dir_all(&directory).map_err(|source| LoadError::pin(&directory, source))?;
         }
         Ok(())
     }
@@ -62,10 +62,38 @@ impl Pins {
                 && matches!(info.map_type(), Ok(aya::maps::MapType::PerCpuArray))
         });
         if !is_it && path.exists() {
-            fs::remove_file(&path)
-                .map_err(|source| LoadError::Pin { path: path.clone(), source: source.into() })?;
+            fs::remove_file(&path).map_err(|source| LoadError::pin(&path, source))?;
         }
         Ok(path)
+    }
+
+    /// Where it is pinned which store the policy in force is from. It is no directory of a version's, so that every
+    /// release finds it.
+    pub(super) fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// Where the same is pinned until it takes the place of what is there.
+    pub(super) fn new_store(&self) -> PathBuf {
+        self.root.join("store_new")
+    }
+
+    /// Forgets what was counted and hit, which a filter in force goes on to count: for a store whose services and
+    /// entries are others.
+    ///
+    /// # Errors
+    /// [`LoadError::Pin`].
+    pub fn forget_counts(&self) -> Result<(), LoadError> {
+        let counters = Self::counter_maps().map(|(name, _)| self.maps().join(name));
+        for path in counters.into_iter().chain((0..HITS_PAGES).map(|index| self.hits(index))) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(LoadError::pin(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Where a page of last hits is pinned.

@@ -12,7 +12,7 @@ use aya::{
 };
 use aya_obj::generated::BPF_F_NO_PREALLOC;
 
-use super::{error::SyncError, retry::Updates};
+use super::{error::SyncError, retry::Calls};
 
 /// The slot of a trie that is always there and always empty.
 pub(super) const EMPTY_SLOT: u32 = 0;
@@ -29,23 +29,23 @@ pub(super) struct Pool<A: Pod> {
     /// to wait for.
     spare: Option<Installed<A>>,
     empty: Trie<A>,
-    updates: Updates,
+    calls: Calls,
 }
 
 /// A trie in a slot of its pool.
 pub(super) struct Installed<A: Pod> {
     slot: u32,
     trie: Trie<A>,
-    updates: Updates,
+    calls: Calls,
 }
 
 impl<A: Pod> Pool<A> {
-    pub(super) fn new(map: Map, updates: Updates) -> Result<Self, MapError> {
+    pub(super) fn new(map: Map, calls: Calls) -> Result<Self, MapError> {
         let mut slots = ArrayOfMaps::try_from(map)?;
-        let empty = updates.patiently(create)?;
-        updates.patiently(|| slots.set(EMPTY_SLOT, &empty, 0))?;
+        let empty = calls.patiently(create)?;
+        calls.patiently(|| slots.set(EMPTY_SLOT, &empty, 0))?;
         let free = (1..TRIES).collect();
-        Ok(Self { slots, free, retired: Vec::new(), spare: None, empty, updates })
+        Ok(Self { slots, free, retired: Vec::new(), spare: None, empty, calls })
     }
 
     /// Builds a trie of these nodes beside those in force, and puts it in a free slot; without nodes there is
@@ -79,13 +79,13 @@ impl<A: Pod> Pool<A> {
         if self.free.is_empty() {
             self.free_retired();
         }
-        let trie = self.updates.patiently(create)?;
+        let trie = self.calls.patiently(create)?;
         let slot = self.free.pop_first().ok_or(SyncError::PoolFull)?;
-        if let Err(error) = self.updates.patiently(|| self.slots.set(slot, &trie, 0)) {
+        if let Err(error) = self.calls.patiently(|| self.slots.set(slot, &trie, 0)) {
             self.free.insert(slot);
             return Err(error.into());
         }
-        Ok(Installed { slot, trie, updates: self.updates.clone() })
+        Ok(Installed { slot, trie, calls: self.calls.clone() })
     }
 
     /// Takes back a trie that no policy in force refers to; [`Pool::tidy`] frees its memory.
@@ -109,11 +109,11 @@ impl<A: Pod> Pool<A> {
         }
         // A program that began before the table was changed in place may still be about to look up a retired trie.
         // The kernel waits for all of them when a map in maps is updated, if only by what was there.
-        if self.updates.patiently(|| self.slots.set(EMPTY_SLOT, &self.empty, 0)).is_err() {
+        if self.calls.patiently(|| self.slots.set(EMPTY_SLOT, &self.empty, 0)).is_err() {
             return;
         }
         for slot in std::mem::take(&mut self.retired) {
-            match self.updates.patiently(|| self.slots.set(slot, &self.empty, 0)) {
+            match self.calls.patiently(|| self.slots.set(slot, &self.empty, 0)) {
                 Ok(()) => {
                     self.free.insert(slot);
                 }
@@ -131,8 +131,8 @@ impl<A: Pod> Installed<A> {
     /// Makes a prefix say this; a packet sees what it said before or what it says now.
     pub(super) fn set(&mut self, key: &Key<A>, node: Option<Node>) -> Result<(), MapError> {
         match node {
-            Some(node) => self.updates.patiently(|| self.trie.insert(key, node.to_words(), 0)),
-            None => match self.updates.patiently(|| self.trie.remove(key)) {
+            Some(node) => self.calls.patiently(|| self.trie.insert(key, node.to_words(), 0)),
+            None => match self.calls.patiently(|| self.trie.remove(key)) {
                 Err(MapError::KeyNotFound) => Ok(()),
                 result => result,
             },

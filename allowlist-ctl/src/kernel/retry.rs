@@ -1,4 +1,4 @@
-//! The way to the kernel's maps, with patience where the kernel is short of memory for a moment.
+//! The way to the kernel, with patience where it is short of memory for a moment.
 
 use std::{
     io,
@@ -17,10 +17,10 @@ const ATTEMPTS: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
-/// Updates that are refused before the kernel is asked, to see what becomes of a change: for tests.
+/// Calls that are refused before the kernel is asked, to see what becomes of a start or a change: for tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Refusals {
-    /// So many updates are let through before.
+    /// So many calls are let through before.
     pub after: u64,
     /// So many are refused; then all are let through again.
     pub count: u64,
@@ -28,9 +28,10 @@ pub struct Refusals {
     pub code: i32,
 }
 
-/// Every update of a map, and every map that is made, goes through here.
+/// Whatever makes something in the kernel or changes it goes through here: maps and their updates, programs, links, and
+/// pins. The maps of the object, which aya makes in one go, are one call.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Updates(Arc<State>);
+pub struct Calls(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -42,14 +43,15 @@ struct State {
     code: AtomicI32,
 }
 
-impl Updates {
+impl Calls {
     /// How many have been tried.
-    pub(super) fn tried(&self) -> u64 {
+    #[must_use]
+    pub fn tried(&self) -> u64 {
         self.0.tried.load(Ordering::SeqCst)
     }
 
     /// Refuses some of those to come, instead of what was to be refused before.
-    pub(super) fn refuse(&self, refusals: Refusals) {
+    pub fn refuse(&self, refusals: Refusals) {
         let from = self.tried().saturating_add(refusals.after);
         self.0.code.store(refusals.code, Ordering::SeqCst);
         self.0.from.store(from, Ordering::SeqCst);
@@ -80,21 +82,56 @@ impl Updates {
         self.once(&mut update)
     }
 
-    fn once<T>(&self, update: &mut impl FnMut() -> Result<T, MapError>) -> Result<T, MapError> {
+    /// Asks the kernel once.
+    ///
+    /// # Errors
+    /// Its refusal.
+    pub(super) fn once<T, E: From<SyscallError>>(
+        &self,
+        ask: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.refusal() {
+            Some(io_error) => Err(SyscallError { call: "bpf", io_error }.into()),
+            None => ask(),
+        }
+    }
+
+    /// The same where the answer is the system's own.
+    ///
+    /// # Errors
+    /// Its refusal.
+    pub(super) fn ask<T>(&self, ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.refusal().map_or_else(ask, Err)
+    }
+
+    /// Counts a call, and says what it is refused with where it is to be.
+    fn refusal(&self) -> Option<io::Error> {
         let state = &*self.0;
         let number = state.tried.fetch_add(1, Ordering::Relaxed);
-        if number < state.to.load(Ordering::Relaxed) && number >= state.from.load(Ordering::Relaxed)
-        {
-            let io_error = io::Error::from_raw_os_error(state.code.load(Ordering::Relaxed));
-            return Err(SyscallError { call: "bpf_map_update_elem", io_error }.into());
-        }
-        update()
+        let to_be_refused = state.from.load(Ordering::Relaxed)..state.to.load(Ordering::Relaxed);
+        to_be_refused
+            .contains(&number)
+            .then(|| io::Error::from_raw_os_error(state.code.load(Ordering::Relaxed)))
     }
 }
 
 fn is_passing(error: &MapError) -> bool {
     let code = os_error(error).and_then(io::Error::raw_os_error);
     matches!(code, Some(libc::ENOMEM | libc::EBUSY | libc::EAGAIN | libc::EDEADLK | libc::EINTR))
+}
+
+/// Pins something.
+///
+/// # Errors
+/// The kernel's answer.
+pub(super) fn pin<T>(
+    calls: &Calls,
+    pin: impl FnOnce() -> Result<T, aya::pin::PinError>,
+) -> io::Result<T> {
+    calls.once(pin).map_err(|error| match error {
+        aya::pin::PinError::SyscallError(SyscallError { io_error, .. }) => io_error,
+        error => io::Error::other(error),
+    })
 }
 
 /// The kernel's answer behind an error of a map.
@@ -118,14 +155,14 @@ mod tests {
     #[test]
     fn a_passing_failure_is_tried_again() {
         let mut answers = vec![Ok(()), Err(failing(libc::EBUSY)), Err(failing(libc::ENOMEM))];
-        Updates::default().patiently(|| answers.pop().unwrap()).unwrap();
+        Calls::default().patiently(|| answers.pop().unwrap()).unwrap();
         assert!(answers.is_empty());
     }
 
     #[test]
     fn a_lasting_failure_is_reported_at_once() {
         let mut calls = 0;
-        let result = Updates::default().patiently(|| {
+        let result = Calls::default().patiently(|| {
             calls += 1;
             Err::<(), _>(failing(libc::E2BIG))
         });
@@ -135,22 +172,22 @@ mod tests {
 
     #[test]
     fn just_those_are_refused_that_are_to_be() {
-        let updates = Updates::default();
-        updates.refuse(Refusals { after: 1, count: 2, code: libc::EPERM });
+        let calls = Calls::default();
+        calls.refuse(Refusals { after: 1, count: 2, code: libc::EPERM });
         let mut made = 0;
         let mut update = || {
             made += 1;
             Ok(())
         };
-        let done: Vec<bool> = (0..5).map(|_| updates.patiently(&mut update).is_ok()).collect();
+        let done: Vec<bool> = (0..5).map(|_| calls.patiently(&mut update).is_ok()).collect();
         assert_eq!(done, [true, false, false, true, true]);
-        assert_eq!((made, updates.tried()), (3, 5));
+        assert_eq!((made, calls.tried()), (3, 5));
     }
 
     #[test]
     fn patience_ends() {
         let mut calls = 0;
-        let result = Updates::default().patiently(|| {
+        let result = Calls::default().patiently(|| {
             calls += 1;
             Err::<(), _>(failing(libc::ENOMEM))
         });

@@ -23,7 +23,7 @@ use super::{
     live_table::LiveTable,
     load::Loaded,
     pool::Pool,
-    retry::Updates,
+    retry::Calls,
     tries::{Built, Family, Held, Tries},
 };
 use crate::policy::{
@@ -54,7 +54,7 @@ pub(super) struct Enforced {
     live: LiveTable,
     /// When the boot clock was 0, by the wall clock as it was when the ends in the tries were written.
     booted_at: Timestamp,
-    updates: Updates,
+    calls: Calls,
 }
 
 /// The edits of one trie.
@@ -68,20 +68,20 @@ impl Enforced {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub(super) fn new(loaded: &mut Loaded, updates: Updates) -> Result<Self, LoadError> {
+    pub(super) fn new(loaded: &mut Loaded, calls: Calls) -> Result<Self, LoadError> {
         let mut root: Root = loaded.take_map(maps::ROOT)?.try_into()?;
-        let live = LiveTable::new(Box::new(PolicyTable::EMPTY), &updates)?;
-        updates.patiently(|| root.set(0, &live.map, 0))?;
+        let live = LiveTable::new(Box::new(PolicyTable::EMPTY), &calls)?;
+        calls.patiently(|| root.set(0, &live.map, 0))?;
         Ok(Self {
             root,
-            v4: Pool::new(loaded.take_map(maps::TRIES_V4)?, updates.clone())?,
-            v6: Pool::new(loaded.take_map(maps::TRIES_V6)?, updates.clone())?,
+            v4: Pool::new(loaded.take_map(maps::TRIES_V4)?, calls.clone())?,
+            v6: Pool::new(loaded.take_map(maps::TRIES_V6)?, calls.clone())?,
             policy: Policy::default(),
             interfaces: BTreeMap::new(),
             tries: BTreeMap::new(),
             selections: BTreeMap::new(),
             live,
-            updates,
+            calls,
             booted_at: boot_clock().booted_at,
         })
     }
@@ -195,8 +195,8 @@ impl Enforced {
         if self.live.become_in_place(&table) {
             return Ok(());
         }
-        let live = LiveTable::new(table, &self.updates)?;
-        self.updates.patiently(|| self.root.set(0, &live.map, 0))?;
+        let live = LiveTable::new(table, &self.calls)?;
+        self.calls.patiently(|| self.root.set(0, &live.map, 0))?;
         self.live = live;
         Ok(())
     }

@@ -15,17 +15,26 @@ pub struct Pinned {
     state: LinkState,
 }
 
+/// Whether the kernel does not say what is pinned there, where another time it would.
+fn is_passing(error: &io::Error) -> bool {
+    use libc::{EACCES, EAGAIN, EBUSY, EINTR, EMFILE, ENFILE, ENOMEM, EPERM, EROFS};
+    let codes = [EACCES, EAGAIN, EBUSY, EINTR, EMFILE, ENFILE, ENOMEM, EPERM, EROFS];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
 impl Kernel {
     /// The links that an earlier daemon left in force. Pins of others, and of links without an interface, are removed.
     ///
     /// # Errors
-    /// What the file system answered.
+    /// What the file system or the kernel answered; what it does not tell about stays.
     pub fn pinned(&self, present: &[Interface]) -> io::Result<Vec<Pinned>> {
         let mut found = Vec::new();
         for pin in self.pins.pinned_links()? {
             let label = pin.label();
             let path = self.pins.link(&pin);
-            match Link::from_pin(&self.pins, pin) {
+            match Link::from_pin(&self.pins, pin, &self.calls) {
+                // What is there is in force perhaps.
+                Err(error) if is_passing(&error) => return Err(error),
                 Ok(Some((link, state))) if state.ifindex != 0 => {
                     let named = || {
                         let is_it = |one: &&Interface| is_on(&state, one, state.program);

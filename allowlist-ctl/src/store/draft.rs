@@ -10,6 +10,7 @@ use super::{
     audit::{self, Appended, Record},
     encode,
     pending::PendingChange,
+    unwritable,
 };
 use crate::policy::{
     Author, Entries, Entry, EntryKey, ListNumber, Name, Policy,
@@ -37,12 +38,13 @@ impl Store {
     /// Begins to write.
     ///
     /// # Errors
-    /// [`StoreError::Write`].
+    /// [`StoreError`].
     pub fn draft(&mut self) -> Result<Draft<'_>, StoreError> {
+        self.check_there()?;
         let path = self.path.clone();
         match self.connection.transaction() {
             Ok(transaction) => Ok(Draft { transaction, path }),
-            Err(source) => Err(StoreError::Write { path, source }),
+            Err(source) => Err(unwritable(&path, source)),
         }
     }
 }
@@ -118,11 +120,11 @@ impl Draft<'_> {
     /// [`StoreError::Write`]; what was before stays.
     pub fn commit(self) -> Result<(), StoreError> {
         let Self { transaction, path } = self;
-        transaction.commit().map_err(|source| StoreError::Write { path, source })
+        transaction.commit().map_err(|source| unwritable(&path, source))
     }
 
     fn checked<T>(&self, written: rusqlite::Result<T>) -> Result<T, StoreError> {
-        written.map_err(|source| StoreError::Write { path: self.path.clone(), source })
+        written.map_err(|source| unwritable(&self.path, source))
     }
 }
 

@@ -1,8 +1,10 @@
 //! The policy on disk: one SQLite database, one transaction a revision.
 
 pub mod audit;
+mod copy;
 mod draft;
 mod encode;
+mod found;
 mod load;
 mod lock;
 mod pending;
@@ -10,17 +12,22 @@ mod revisions;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
+use allowlist_common::abi::StoreIdentity;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+
+use self::copy::Copying;
 
 pub use self::{
+    copy::{CopyError, GoodCopy},
     draft::{Draft, Stamp},
+    found::Found,
     lock::lock_directory,
     pending::{Deadline, PendingChange},
     revisions::{KeepRevisions, Revision},
@@ -68,6 +75,11 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// The file was taken away under the daemon, which would write where nobody reads.
+    #[error(
+        "{0} was removed or replaced while in use: put it back as it was, or start allowlistd again"
+    )]
+    Gone(PathBuf),
     /// Writing failed.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -80,8 +92,13 @@ pub enum StoreError {
 
 /// The open database.
 pub struct Store {
+    /// Before the connection, which it reads and which must not be closed under it.
+    copying: Copying,
     connection: Connection,
     path: PathBuf,
+    id: [u8; 16],
+    /// Device and number of the file.
+    file: (u64, u64),
     _lock: File,
 }
 
@@ -91,19 +108,38 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing is changed then.
     pub fn open(directory: &Path) -> Result<(Self, Policy), StoreError> {
-        let unusable = |source| StoreError::Directory { path: directory.to_owned(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
-        let lock = lock_directory(directory)
-            .map_err(unusable)?
-            .ok_or_else(|| StoreError::Locked(directory.to_owned()))?;
-        let path = directory.join(FILE);
-        let file = File::options().create(true).append(true).mode(0o600).open(&path);
-        let file = file.map_err(unusable)?;
-        let connection = open(&path)?;
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(unusable)?;
-        let store = Self { connection, path, _lock: lock };
-        let policy = store.load(None)?;
-        Ok((store, policy))
+        Found::look(directory)?.open()
+    }
+
+    /// Whether the file that is open is still the one that the next start will find.
+    fn check_there(&self) -> Result<(), StoreError> {
+        let now = fs::metadata(&self.path).map(|about| (about.dev(), about.ino()));
+        if now.is_ok_and(|now| now == self.file) {
+            Ok(())
+        } else {
+            Err(StoreError::Gone(self.path.clone()))
+        }
+    }
+
+    /// Which store it is, where its policy is at a revision.
+    #[must_use]
+    pub const fn identity(&self, revision: u64) -> StoreIdentity {
+        StoreIdentity { id: self.id, revision }
+    }
+
+    /// Writes something that nobody reads, to see whether that goes; `thoroughly` reads everything before.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is in the way.
+    pub fn probe(&mut self, thoroughly: bool) -> Result<(), StoreError> {
+        if thoroughly {
+            found::check(&self.connection, &self.path)?;
+        }
+        self.check_there()?;
+        let now = Timestamp::now().as_microsecond();
+        let written =
+            self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('probed', ?1)", [now]);
+        written.map(drop).map_err(|source| self.write_error(source))
     }
 
     /// Interfaces that were attached (`true`) or detached (`false`) by command.
@@ -175,24 +211,8 @@ impl Store {
     }
 
     fn write_error(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Write { path: self.path.clone(), source }
+        unwritable(&self.path, source)
     }
-}
-
-fn open(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let unreadable = |source| unreadable(path, source);
-    let mut connection = Connection::open_with_flags(path, flags).map_err(unreadable)?;
-    // The directory's lock is ours, so nobody else has the database open. Said before it is read, this needs no file of
-    // shared memory, for which a full disk has no room.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(unreadable)?;
-    let is_new = is_new(&connection, path)?;
-    tune(&connection).map_err(unreadable)?;
-    if is_new {
-        create(&mut connection)
-            .map_err(|source| StoreError::Write { path: path.to_owned(), source })?;
-    }
-    Ok(connection)
 }
 
 /// Whether the database is an empty one, and not somebody else's or one of a newer release.
@@ -239,6 +259,13 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute("INSERT INTO list VALUES (?1, ?2, ?3, ?4, 0)", values)?;
     }
     transaction.commit()
+}
+
+fn unwritable(path: &Path, source: rusqlite::Error) -> StoreError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => unreadable(path, source),
+        _ => StoreError::Write { path: path.to_owned(), source },
+    }
 }
 
 fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {

@@ -26,7 +26,7 @@ pub struct PendingChange {
     pub interface: Option<(String, Option<bool>)>,
 }
 
-/// A moment on the boot clock, or on the wall clock after a reboot: nobody moves the former.
+/// A moment on the boot clock, which nobody sets; after a reboot, on the wall clock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Deadline {
     until: Timestamp,
@@ -34,28 +34,76 @@ pub struct Deadline {
     boot_until: i64,
 }
 
+/// What the clocks show.
+#[derive(Clone, Debug)]
+struct Clocks {
+    wall: Timestamp,
+    boot_id: String,
+    since_boot: SignedDuration,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME);
+        Self {
+            wall: Timestamp::now(),
+            boot_id: boot_id(),
+            since_boot: since_boot.map_or(SignedDuration::ZERO, |time| {
+                SignedDuration::new(time.tv_sec(), i32::try_from(time.tv_nsec()).unwrap_or(0))
+            }),
+        }
+    }
+}
+
 impl Deadline {
-    /// So many seconds from now.
+    /// So many seconds from now, and less than one more: it is kept in whole ones, and never comes early.
     #[must_use]
     pub fn after(seconds: u64) -> Self {
+        Self::after_at(seconds, Clocks::now())
+    }
+
+    fn after_at(seconds: u64, clocks: Clocks) -> Self {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-        let until = Timestamp::now().as_second().saturating_add(seconds);
+        let whole =
+            |seconds: i64, nanoseconds: i32| seconds.saturating_add((nanoseconds > 0).into());
+        let Clocks { wall, boot_id, since_boot } = clocks;
+        let until = whole(wall.as_second(), wall.subsec_nanosecond()).saturating_add(seconds);
         Self {
             until: Timestamp::from_second(until).unwrap_or(Timestamp::MAX),
-            boot_id: boot_id(),
-            boot_until: boot_seconds().saturating_add(seconds),
+            boot_id,
+            boot_until: whole(since_boot.as_secs(), since_boot.subsec_nanos())
+                .saturating_add(seconds),
         }
     }
 
-    /// Seconds until then; 0 where it has come.
+    /// Seconds until then, the last one begun counted; 0 where it has come.
     #[must_use]
     pub fn seconds_left(&self) -> u64 {
-        let left = if self.boot_id == boot_id() {
-            self.boot_until.saturating_sub(boot_seconds())
+        self.seconds_left_at(&Clocks::now())
+    }
+
+    fn seconds_left_at(&self, clocks: &Clocks) -> u64 {
+        let left = if self.boot_id == clocks.boot_id {
+            SignedDuration::from_secs(self.boot_until).saturating_sub(clocks.since_boot)
         } else {
-            self.until.as_second().saturating_sub(Timestamp::now().as_second())
+            self.until.duration_since(clocks.wall)
         };
-        u64::try_from(left).unwrap_or(0)
+        if left <= SignedDuration::ZERO {
+            0
+        } else {
+            u64::try_from(left.as_secs()).unwrap_or(0).max(1)
+        }
+    }
+
+    /// The same on the boot clock of now, where it was made before a reboot. A wall clock that the reboot set back to
+    /// before the change was `made` does not put it off by more than it was to last.
+    fn on_this_boot(self, made: Timestamp, clocks: Clocks) -> Self {
+        if self.boot_id == clocks.boot_id {
+            return self;
+        }
+        let left = self.until.duration_since(clocks.wall.max(made));
+        let boot_until = clocks.since_boot.saturating_add(left).as_secs();
+        Self { boot_id: clocks.boot_id, boot_until, ..self }
     }
 
     /// When it comes, by the wall clock as it is now.
@@ -65,10 +113,6 @@ impl Deadline {
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         now.saturating_add(SignedDuration::from_secs(left)).unwrap_or(Timestamp::MAX)
     }
-}
-
-fn boot_seconds() -> i64 {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |time| time.tv_sec())
 }
 
 /// What the kernel calls this boot (random(4)).
@@ -105,11 +149,14 @@ impl Store {
     /// [`StoreError::Damaged`].
     pub fn pending(&self) -> Result<Option<PendingChange>, StoreError> {
         let query = "SELECT what, uid, name, revision, back_to, until, boot_id, boot_until,
-                            interface, was_attached
+                            interface, was_attached,
+                            (SELECT time FROM revision WHERE number = pending.revision)
                      FROM pending JOIN author ON author.id = pending.author";
         let read = self.connection.query_row(query, [], |row| {
             let interface: Option<String> = row.get(8)?;
             let was_attached = row.get(9)?;
+            let made: Option<i64> = row.get(10)?;
+            let made = made.and_then(|seconds| Timestamp::from_second(seconds).ok());
             Ok(PendingChange {
                 what: row.get(0)?,
                 by: Arc::new(Author { uid: row.get(1)?, name: row.get(2)? }),
@@ -119,10 +166,62 @@ impl Store {
                     until: Timestamp::from_second(row.get(5)?).unwrap_or(Timestamp::MAX),
                     boot_id: row.get(6)?,
                     boot_until: row.get(7)?,
-                },
+                }
+                .on_this_boot(made.unwrap_or(Timestamp::MIN), Clocks::now()),
                 interface: interface.map(|name| (name, was_attached)),
             })
         });
         read.optional().map_err(|source| unreadable(&self.path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clocks(boot: &str, wall: i64, since_boot_ms: i64) -> Clocks {
+        Clocks {
+            wall: Timestamp::from_millisecond(wall * 1000 + 900).unwrap(),
+            boot_id: boot.into(),
+            since_boot: SignedDuration::from_millis(since_boot_ms),
+        }
+    }
+
+    #[test]
+    fn it_never_comes_early_and_at_most_a_second_late() {
+        for begun in [5000, 5001, 5500, 5999] {
+            let deadline = Deadline::after_at(2, clocks("a", 1000, begun));
+            let left = |after: i64| deadline.seconds_left_at(&clocks("a", 1000, begun + after));
+            assert_eq!(left(0), 2, "begun at {begun}");
+            assert!(left(1999) > 0, "early, begun at {begun}");
+            assert_eq!(left(3000), 0, "late, begun at {begun}");
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_does_not_move_it() {
+        let deadline = Deadline::after_at(60, clocks("a", 1_000_000, 5000));
+        for wall in [0, 999_000, 2_000_000] {
+            assert_eq!(deadline.seconds_left_at(&clocks("a", wall, 35_000)), 30, "at {wall}");
+            assert_eq!(deadline.seconds_left_at(&clocks("a", wall, 65_000)), 0, "at {wall}");
+        }
+    }
+
+    #[test]
+    fn after_a_reboot_it_goes_by_the_wall_clock_unless_that_went_back() {
+        let made = Timestamp::from_second(1_000_000).unwrap();
+        let deadline = Deadline::after_at(60, clocks("a", 1_000_000, 5000));
+        // The wall clock after the reboot, and how much is left then and 40 seconds later.
+        for (description, wall, left) in [
+            ("right", 1_000_020, [40, 0]),
+            ("its time is over", 1_000_100, [0, 0]),
+            ("set forward", 2_000_000, [0, 0]),
+            ("set back a day", 913_600, [61, 21]),
+            ("without a battery", 0, [61, 21]),
+        ] {
+            let moved = deadline.clone().on_this_boot(made, clocks("b", wall, 10_000));
+            let later = |ms: i64| moved.seconds_left_at(&clocks("b", wall, 10_000 + ms));
+            assert_eq!([later(0), later(40_000)], left, "{description}");
+        }
     }
 }

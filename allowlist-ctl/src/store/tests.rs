@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -10,13 +10,13 @@ use crate::policy::{
     service::Action,
 };
 
-fn changed(policy: &Policy, change: &Change) -> Policy {
+pub(super) fn changed(policy: &Policy, change: &Change) -> Policy {
     let author = Arc::new(Author { uid: 1000, name: "alice".into() });
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     apply(policy, change, &author, now).unwrap().policy
 }
 
-fn protect(name: &str, port: &str) -> Change {
+pub(super) fn protect(name: &str, port: &str) -> Change {
     let ports = [port.parse().unwrap()].into();
     let interfaces = Some(["eth0".to_owned()].into());
     let addresses = Some(["192.0.2.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()].into());
@@ -30,7 +30,7 @@ fn replace(name: &str, text: &str) -> Change {
 }
 
 /// Everything about a policy that is to survive.
-fn shown(policy: &Policy) -> String {
+pub(super) fn shown(policy: &Policy) -> String {
     let mut lines = vec![format!("revision {}", policy.revision)];
     for (name, service) in &policy.services {
         let settings = Service { entries: Entries::default(), ..Service::clone(service) };
@@ -45,15 +45,38 @@ fn shown(policy: &Policy) -> String {
     lines.join("\n")
 }
 
-fn stamp(seconds: i64) -> Stamp {
+pub(super) fn stamp(seconds: i64) -> Stamp {
     let author = Arc::new(Author { uid: 1000, name: "alice".into() });
     Stamp { time: Timestamp::from_second(seconds).unwrap(), author, what: "add redis".into() }
 }
 
-fn save(store: &mut Store, before: &Policy, after: &Policy) {
+pub(super) fn save(store: &mut Store, before: &Policy, after: &Policy) {
     let draft = store.draft().unwrap();
     draft.policy(before, after, &stamp(Timestamp::now().as_second())).unwrap();
     draft.commit().unwrap();
+}
+
+/// A policy whose redis has so many entries.
+pub(super) fn list_of(policy: &Policy, entries: usize) -> Policy {
+    let lines: Vec<String> =
+        (0..entries).map(|n| format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255)).collect();
+    changed(policy, &replace("redis", &lines.join("\n")))
+}
+
+/// Gives redis so many entries.
+pub(super) fn many(store: &mut Store, policy: &Policy, entries: usize) -> Policy {
+    let next = list_of(policy, entries);
+    save(store, policy, &next);
+    next
+}
+
+/// A store whose redis has so many entries.
+pub(super) fn grown(directory: &Path, entries: usize) -> (Store, Policy) {
+    let (mut store, policy) = Store::open(directory).unwrap();
+    let protected = changed(&policy, &protect("redis", "tcp/6379"));
+    save(&mut store, &policy, &protected);
+    let policy = many(&mut store, &protected, entries);
+    (store, policy)
 }
 
 /// A history with everything in it that a policy may have.
@@ -208,6 +231,25 @@ fn a_policy_comes_back_as_it_was_saved() {
         assert_eq!(shown(&loaded), shown(&policy), "after {change:?}");
         store = opened;
     }
+}
+
+#[test]
+fn what_was_taken_away_is_not_written_to_until_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, policy) = grown(directory.path(), 10);
+    let (path, away) = (store.path().to_owned(), directory.path().join("away"));
+    fs::rename(&path, &away).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store.draft().err(), Some(StoreError::Gone(_))));
+        assert!(matches!(store.probe(false), Err(StoreError::Gone(_))));
+        // The same content is not the same file.
+        fs::copy(&away, &path).unwrap();
+    }
+    fs::rename(&away, &path).unwrap();
+    store.probe(false).unwrap();
+    let policy = many(&mut store, &policy, 20);
+    drop(store);
+    assert_eq!(shown(&Store::open(directory.path()).unwrap().1), shown(&policy));
 }
 
 #[test]

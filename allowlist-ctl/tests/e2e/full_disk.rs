@@ -9,10 +9,10 @@ use xtask::lab::until;
 use super::support::{PATIENCE, REDIS, Server, served, shut_out};
 
 /// A small disk of its own for the state of a daemon, unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(place: PathBuf) -> Result<Self> {
+    pub(crate) fn mount(place: PathBuf) -> Result<Self> {
         fs::create_dir(&place)?;
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=4m", "allowlist-test"])
@@ -22,13 +22,13 @@ impl SmallDisk {
         Ok(Self(place))
     }
 
-    fn fill(&self) -> Result<()> {
+    pub(crate) fn fill(&self) -> Result<()> {
         let written = fs::write(self.0.join("filler"), vec![1; 8 << 20]);
         ensure!(written.is_err(), "there was room for more than there is");
         Ok(())
     }
 
-    fn empty(&self) -> Result<()> {
+    pub(crate) fn empty(&self) -> Result<()> {
         Ok(fs::remove_file(self.0.join("filler"))?)
     }
 }

@@ -7,22 +7,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use xtask::lab::{Bpffs, Scratch};
 
-use super::support::{ALLOWLISTD, Outcome, Server, under};
-
-/// Runs a daemon that has to refuse with this sentence.
-fn refuses(command: &mut Command, said: &str) -> Result<()> {
-    // One that starts after all must not run for ever.
-    let mut patient = Command::new("timeout");
-    patient.arg("10").arg(command.get_program()).args(command.get_args());
-    let outcome: Outcome = patient.output()?.into();
-    ensure!(
-        outcome.code == Some(1) && outcome.stderr.contains(said),
-        "a start should be refused with {said:?}: {outcome:?}"
-    );
-    let lines = outcome.stderr.lines().filter(|line| line.contains("ERROR")).count();
-    ensure!(lines == 1, "not one sentence: {outcome:?}");
-    Ok(())
-}
+use super::support::{ALLOWLISTD, Outcome, Server, refuses, under};
 
 /// Puts a database where a server's daemon looks for its own.
 type Make<'a> = &'a dyn Fn(&Server) -> Result<()>;
@@ -111,7 +96,7 @@ fn a_state_directory_on_a_read_only_file_system_is_refused() -> Result<()> {
     let script = "mount -t tmpfs -o ro none \"$0\" && exec \"$@\"";
     let mut unshared = Command::new("unshare");
     unshared.args(["--mount", "sh", "-c", script]).arg(&state).args(&words);
-    refuses(&mut unshared, "cannot write the state directory")
+    refuses(&mut unshared, "cannot write the state directory").map(drop)
 }
 
 #[test]
@@ -171,7 +156,7 @@ fn an_unknown_key_or_value_in_the_configuration_is_named() -> Result<()> {
         ensure!(!server.path("state").exists(), "{text:?} made a state directory");
     }
     let missing = server.path("missing.toml").display().to_string();
-    refuses(&mut server.allowlistd(&["--config", &missing]), &missing)
+    refuses(&mut server.allowlistd(&["--config", &missing]), &missing).map(drop)
 }
 
 #[test]

@@ -136,6 +136,8 @@ fn rows_survive_a_kill_and_what_is_altered_is_named() -> Result<()> {
         ensure!(verified["broken"]["id"] == id, "{statement}, and a row more: {verified}");
         server.daemon()?.terminate()?;
         copy(&kept, &state)?;
+        // What is put back is older than what is in force.
+        ensure!(server.allowlistd(&["--detach"]).status()?.success());
     }
     server.start()?;
     ensure!(server.trail()? == rows);

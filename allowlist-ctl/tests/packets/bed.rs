@@ -2,8 +2,8 @@
 
 use allowlist::{
     kernel::{
-        Action, Drop, Events, Interface, Kernel, Pins, Program, Variant, XdpMode, boot_clock,
-        interfaces,
+        Action, Calls, Drop, Events, Interface, Kernel, Pins, Program, Variant, XdpMode,
+        boot_clock, interfaces,
     },
     policy::{Policy, entry::BootClock},
 };
@@ -68,7 +68,8 @@ fn inside(
         .inside(|| {
             let nothing = Policy::default();
             let pins = Pins::at(bpffs.path());
-            let mut kernel = Kernel::load_one_of(variants, pins, &nothing).unwrap();
+            let mut kernel =
+                Kernel::load_one_of(variants, pins, &nothing, Calls::default()).unwrap();
             let host = Host::new(&nothing, false, &boot_clock());
             let events = kernel.take_events().unwrap();
             let mut bed = Bed { kernel, host, places: places(native), events, counters: vec![] };

@@ -6,6 +6,7 @@
 mod bed;
 mod counted;
 mod expiry;
+mod faults;
 mod fuzz;
 mod host;
 mod modes;

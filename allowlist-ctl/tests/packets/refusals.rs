@@ -148,9 +148,9 @@ fn each(mut test: impl FnMut(&mut Bed, &str, [&Policy; 2], [&Judged; 2], u64) + 
         for (what, change) in changes() {
             let after = changed(&before, &change);
             bed.kernel.tidy();
-            let tried = bed.kernel.updates_tried();
+            let tried = bed.kernel.calls().tried();
             bed.kernel.apply(&after).unwrap();
-            let updates = bed.kernel.updates_tried() - tried;
+            let updates = bed.kernel.calls().tried() - tried;
             let judged_after = judged(bed);
             if !what.contains("a service more") {
                 assert_ne!(judged_before, judged_after, "{what}");
@@ -168,7 +168,7 @@ fn restore(bed: &mut Bed, policy: &Policy, expected: &Judged, what: &str) {
 }
 
 fn refuse(bed: &Bed, after: u64, count: u64, code: i32) {
-    bed.kernel.refuse(Refusals { after, count, code });
+    bed.kernel.calls().refuse(Refusals { after, count, code });
 }
 
 #[test]
@@ -216,9 +216,9 @@ fn a_refusal_that_passes_is_not_noticed() {
             some(updates).zip([libc::ENOMEM, libc::EBUSY, libc::EAGAIN].iter().cycle())
         {
             refuse(bed, number, 3, *code);
-            let tried = bed.kernel.updates_tried();
+            let tried = bed.kernel.calls().tried();
             bed.kernel.apply(after).unwrap();
-            assert!(bed.kernel.updates_tried() - tried >= updates + 3, "{what}, {number}");
+            assert!(bed.kernel.calls().tried() - tried >= updates + 3, "{what}, {number}");
             assert_eq!(&judged(bed), judged_after, "{what}, update {number} of {updates}");
             restore(bed, before, judged_before, what);
         }

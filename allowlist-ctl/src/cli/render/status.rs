@@ -7,7 +7,10 @@ use std::io::{self, Write};
 use self::groups::groups;
 use super::{FIRST_STEP, count, destination, mode_name, span, state_name, without_entries};
 use crate::{
-    api::{InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus, Status, Traffic},
+    api::{
+        Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus, Status,
+        Traffic,
+    },
     cli::{
         console::{Paint, Style, clean},
         table::{Cell, Table, wrap},
@@ -31,6 +34,15 @@ const NOTE_WIDTH: usize = 60;
 /// What `out` answers.
 pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
     let Status { version, revision, store, .. } = status;
+    for Degraded { what, message, since } in &status.degraded {
+        let what = what.word().to_uppercase();
+        let line = format!("DEGRADED: {what}, since {since}: {}", clean(message));
+        writeln!(out, "{}", paint.paint(Style::Error, &line))?;
+    }
+    if !status.degraded.is_empty() {
+        writeln!(out, "What is enforced stays enforced.")?;
+        writeln!(out)?;
+    }
     let (version, store) = (clean(version), clean(store));
     writeln!(out, "allowlistd {version}, revision {revision}, store {store}")?;
     writeln!(out)?;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tracing::error;
-
 use super::{
     Owner,
     followed::{self, FileRead},
@@ -11,8 +9,9 @@ use super::{
     trail::Deed,
 };
 use crate::{
-    api::{ChangeOptions, Changed, ErrorCode, Problem},
-    daemon::explain::{explain_change, explain_store, explain_sync, in_words},
+    api::{ChangeOptions, Changed, DegradedPart, ErrorCode, Problem},
+    daemon::explain::{explain_change, explain_sync, in_words},
+    kernel::SyncError,
     policy::{
         Author,
         change::{self, Change, Outcome},
@@ -139,25 +138,32 @@ impl Owner {
         let record = deed.changed(before, next, outcome.tally);
         let stamp =
             Stamp { time: now(), author: Arc::clone(&deed.author), what: deed.what.clone() };
-        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
+        let draft = self.store.draft().map_err(|error| self.trouble.of_store(&error))?;
         let written = draft.policy(before, next, &stamp).and_then(|()| also(&draft));
-        let appended =
-            written.and_then(|()| draft.audit(&record)).map_err(|error| explain_store(&error))?;
+        let appended = written
+            .and_then(|()| draft.audit(&record))
+            .map_err(|error| self.trouble.of_store(&error))?;
         self.untidy += 1;
         if let Err(error) = self.kernel.apply(next) {
             self.is_unsettled = true;
+            if matches!(error, SyncError::HalfDone(_)) {
+                self.trouble.begin(DegradedPart::Kernel, &error);
+            }
             return Err(explain_sync(&error));
         }
         if let Err(failed) = draft.commit() {
             if on_failure == OnFailure::Undo
                 && let Err(error) = self.kernel.apply(before)
             {
-                error!("the kernel enforces a change that is not on disk: {error}");
+                let message = format!("the kernel enforces a change that is not on disk: {error}");
+                self.trouble.begin(DegradedPart::Kernel, message);
                 self.is_unsettled = true;
             }
-            return Err(explain_store(&failed));
+            return Err(self.trouble.of_store(&failed));
         }
         let before = std::mem::replace(&mut self.policy, next.clone());
+        // After the store: what is pinned is never ahead of it.
+        self.note_store();
         self.kernel.forget_hits(&outcome.restored);
         self.shared.set_hits(self.kernel.hits());
         self.shared.set_policy(next.clone());
@@ -182,7 +188,7 @@ impl Owner {
             let appended = draft.audit(&record)?;
             draft.commit().map(|()| appended)
         });
-        let appended = written.map_err(|error| explain_store(&error))?;
+        let appended = written.map_err(|error| self.trouble.of_store(&error))?;
         self.untidy += 1;
         Self::log_done(deed, &record, appended);
         Ok(())

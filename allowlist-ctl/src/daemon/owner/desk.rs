@@ -74,7 +74,7 @@ impl Desk {
 
     /// The revisions that are kept.
     pub(in crate::daemon) async fn revisions(&self) -> Result<Revisions, Problem> {
-        self.ask(|owner| owner.revisions()).await
+        self.ask(Owner::revisions).await
     }
 
     /// Puts the filter on an interface.
@@ -123,7 +123,7 @@ impl Desk {
 
     /// Whether the audit trail is as it was written.
     pub(in crate::daemon) async fn verify_audit(&self) -> Result<AuditVerification, Problem> {
-        self.ask(|owner| owner.verify_audit()).await
+        self.ask(Owner::verify_audit).await
     }
 
     /// Takes what there is to say about a followed file; nobody waits for it.

@@ -16,7 +16,7 @@ use crate::{
     api::{ErrorCode, Problem},
     daemon::{
         entries,
-        explain::{explain_refusal, explain_store, in_words},
+        explain::{explain_refusal, in_words},
         follow::{self, FollowError, News},
     },
     policy::{
@@ -240,8 +240,8 @@ impl Owner {
         content: &[u8],
         deed: &Deed,
     ) -> Result<(), Problem> {
-        let unreadable = |error| explain_store(&error);
-        if self.store.followed(key).map_err(unreadable)?.as_deref() == Some(hash) {
+        let known = self.store.followed(key).map_err(|error| self.trouble.of_store(&error))?;
+        if known.as_deref() == Some(hash) {
             return Ok(());
         }
         self.check_free()?;
@@ -249,8 +249,11 @@ impl Owner {
         let outcome = change::apply(&self.policy, &change, &deed.author, now())
             .map_err(|refusal| explain_refusal(&refusal))?;
         if outcome.policy.revision == self.policy.revision {
-            let draft = self.store.draft().map_err(unreadable)?;
-            return draft.followed(key, hash).and_then(|()| draft.commit()).map_err(unreadable);
+            let written = self.store.draft().and_then(|draft| {
+                draft.followed(key, hash)?;
+                draft.commit()
+            });
+            return written.map_err(|error| self.trouble.of_store(&error));
         }
         // Nobody is there to be asked or to force it. Whom the file no longer has is cut off, as it is meant.
         self.guard_opening(&outcome.policy)?;

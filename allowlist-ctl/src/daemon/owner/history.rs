@@ -8,12 +8,8 @@ use tracing::{error, warn};
 
 use super::{Owner, change::OnFailure, now, trail::Deed};
 use crate::{
-    api::{ChangeOptions, Changed, ErrorCode, Problem, RevisionView, Revisions},
-    daemon::{
-        access::Access,
-        caller::Caller,
-        explain::{explain_store, explain_sync},
-    },
+    api::{ChangeOptions, Changed, DegradedPart, ErrorCode, Problem, RevisionView, Revisions},
+    daemon::{access::Access, caller::Caller, explain::explain_sync},
     policy::{
         Author, Policy,
         change::{self, Change, Outcome},
@@ -103,19 +99,25 @@ fn revert_of(pending: &PendingChange, action: &'static str, author: &Arc<Author>
 impl Owner {
     /// Takes the pending change back where its time has come; what fails is tried again.
     pub(super) fn revert_if_due(&mut self) {
-        let Some(pending) = self.pending.clone() else { return };
+        let Some(pending) = self.pending.clone() else {
+            return self.trouble.over(DegradedPart::Revert);
+        };
         if pending.deadline.seconds_left() > 0 {
             return;
         }
         let forced = ChangeOptions { yes: true, force: true, ..ChangeOptions::default() };
         let deed = revert_of(&pending, "revert", &daemon());
         match self.revert(&pending, &deed, forced, OnFailure::Keep) {
-            Ok(_) => warn!(
-                revision = self.policy.revision,
-                "nobody confirmed '{}': it was taken back", pending.what
-            ),
+            Ok(_) => {
+                warn!(
+                    revision = self.policy.revision,
+                    "nobody confirmed '{}': it was taken back", pending.what
+                );
+                self.trouble.over(DegradedPart::Revert);
+            }
             Err(problem) => {
-                self.complain(format!("cannot take back '{}': {problem}", pending.what));
+                let message = format!("cannot take back '{}': {problem}", pending.what);
+                self.trouble.begin(DegradedPart::Revert, message);
             }
         }
     }
@@ -191,9 +193,9 @@ impl Owner {
         self.change(&Change::Restore(target), options, &author)
     }
 
-    fn kept(&self, revision: u64) -> Result<Policy, Problem> {
-        let unreadable = |error| explain_store(&error);
-        self.store.policy_at(revision).map_err(unreadable)?.ok_or_else(|| {
+    fn kept(&mut self, revision: u64) -> Result<Policy, Problem> {
+        let read = self.store.policy_at(revision);
+        read.map_err(|error| self.trouble.of_store(&error))?.ok_or_else(|| {
             Problem::new(ErrorCode::NotFound, format!("revision {revision} is not kept"))
                 .hint("`allowlist-ctl revisions` shows those that are")
         })
@@ -237,8 +239,8 @@ impl Owner {
         })
     }
 
-    pub(super) fn revisions(&self) -> Result<Revisions, Problem> {
-        let kept = self.store.revisions().map_err(|error| explain_store(&error))?;
+    pub(super) fn revisions(&mut self) -> Result<Revisions, Problem> {
+        let kept = self.store.revisions().map_err(|error| self.trouble.of_store(&error))?;
         let view = |one: crate::store::Revision| RevisionView {
             revision: one.number,
             time: one.time,

@@ -8,7 +8,7 @@ use tracing::error;
 use super::{Owner, guard::Guarded, trail::Deed};
 use crate::{
     api::{ChangeOptions, Changed, ErrorCode, Problem},
-    daemon::explain::{explain_attach, explain_store},
+    daemon::explain::explain_attach,
     kernel::{Attached, XdpMode},
     policy::Author,
     store::{Deadline, PendingChange},
@@ -216,10 +216,10 @@ impl Owner {
             self.tell_interfaces();
         }
         // What is on disk comes last: that it is full must not leave in force what is taken back.
-        let draft = self.store.draft().map_err(|error| explain_store(&error))?;
+        let draft = self.store.draft().map_err(|error| self.trouble.of_store(&error))?;
         draft
             .interface(interface, was)
             .and_then(|()| draft.commit())
-            .map_err(|error| explain_store(&error))
+            .map_err(|error| self.trouble.of_store(&error))
     }
 }

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::{Deed, Desk, Owner, history::daemon, ration::Ration};
 use crate::{
+    api::DegradedPart,
     daemon::interfaces::{Looked, Report},
     host::changes::{Changes, Hearing},
     kernel::AttachError,
@@ -95,8 +96,9 @@ impl Owner {
         let Looked { errors, reports, trouble } = self.wanted.look(&mut self.kernel);
         // With the next glance, where it is to be tried again.
         self.lookout.glances = if trouble.is_some() { LOOK } else { 0 };
-        if let Some(trouble) = trouble {
-            self.complain(trouble);
+        match trouble {
+            Some(trouble) => self.trouble.begin(DegradedPart::Interfaces, trouble),
+            None => self.trouble.over(DegradedPart::Interfaces),
         }
         for report in reports {
             self.put_on_record(report);

@@ -4,6 +4,7 @@
 //! in the kernel, on disk, then told to the readers.
 
 mod change;
+mod copies;
 mod desk;
 mod followed;
 mod guard;
@@ -14,6 +15,7 @@ mod ration;
 mod refusals;
 mod report;
 mod trail;
+mod trouble;
 
 use std::{
     path::Path,
@@ -28,8 +30,11 @@ use std::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use self::{
+    copies::Copies, followed::Untaken, lookout::Lookout, refusals::Refusals, trouble::Troubles,
+};
 pub(super) use self::{
     desk::Desk,
     followed::told,
@@ -37,10 +42,9 @@ pub(super) use self::{
     report::{all_ended, pending},
     trail::Deed,
 };
-use self::{followed::Untaken, lookout::Lookout, refusals::Refusals};
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
-    api::{ErrorCode, Problem},
+    api::{DegradedPart, ErrorCode, Problem},
     kernel::Kernel,
     policy::{Author, Policy, audit::AuditResult},
     store::{PendingChange, Store},
@@ -72,8 +76,10 @@ pub(super) struct Owner {
     untaken: Untaken,
     /// Whether the kernel may enforce something else than the policy, and is to be brought back to it.
     is_unsettled: bool,
-    /// What went wrong in the last second.
-    trouble: Option<String>,
+    trouble: Troubles,
+    copies: Copies,
+    /// Whether it is pinned which store, at which revision, is in force.
+    is_noted: bool,
     untidy: u32,
     stopped: bool,
 }
@@ -94,6 +100,8 @@ impl Owner {
     ) -> anyhow::Result<Self> {
         let pending = store.pending()?;
         shared.set_pending(pending.clone());
+        let trouble = Troubles::new(Arc::clone(&shared));
+        let copies = Copies::of(&store, policy.revision);
         Ok(Self {
             store,
             kernel,
@@ -107,21 +115,29 @@ impl Owner {
             follower: None,
             untaken: Untaken::default(),
             is_unsettled: false,
-            trouble: None,
+            trouble,
+            copies,
+            is_noted: false,
             untidy: 0,
             stopped: false,
         })
     }
 
     /// Attaches what is wanted, takes the filter off what was attached by a change that is `taken_back`, and begins to
-    /// take tasks.
+    /// take tasks. What is said of a store that was `adopted` goes into its trail.
     ///
     /// # Errors
     /// Where interfaces are there, and none of them can be attached.
     pub(super) fn start(
         mut self,
         taken_back: Option<&str>,
+        adopted: Option<&str>,
     ) -> anyhow::Result<(Desk, oneshot::Receiver<()>)> {
+        if adopted.is_none() {
+            // Before anything is in force that does not say where it is from.
+            self.kernel.note_store(&self.store.identity(self.policy.revision))?;
+            self.is_noted = true;
+        }
         let changes = lookout::listen();
         self.wanted.take_over(&mut self.kernel, taken_back)?;
         let errors = self.look_at_interfaces();
@@ -130,6 +146,11 @@ impl Owner {
         }
         if let Err(error) = self.kernel.settle() {
             warn!("cannot keep the pins of this program alone: {error}");
+        }
+        if let Some(message) = adopted {
+            self.note_store();
+            let deed = Deed::of_everything("adopt", "adopt".into(), &history::daemon());
+            self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
         }
         self.shared.set_hits(self.kernel.hits());
         let (desk, tasks) = mpsc::channel();
@@ -156,10 +177,14 @@ impl Owner {
         loop {
             let due = next_tick.min(self.lookout.next());
             let until_due = due.saturating_duration_since(Instant::now());
-            let pause = if self.untidy > 0 { until_due.min(IDLE) } else { until_due };
+            let pause = match (self.untidy > 0, self.store.is_copying()) {
+                (true, _) => until_due.min(IDLE),
+                (false, true) => until_due.min(copies::PAUSE),
+                (false, false) => until_due,
+            };
             match tasks.recv_timeout(pause) {
                 Ok(task) => task(&mut self),
-                Err(RecvTimeoutError::Timeout) => self.tidy(),
+                Err(RecvTimeoutError::Timeout) => self.rest(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if self.stopped {
@@ -179,31 +204,38 @@ impl Owner {
 
     fn tick(&mut self) {
         notify::alive();
-        if !self.is_unsettled && self.pending.is_none() {
-            self.trouble = None;
-        }
         self.settle();
+        self.try_store();
+        self.try_pins();
         self.revert_if_due();
         self.retry_files();
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
+        self.copy_if_due();
+    }
+
+    /// Does what nobody waits for.
+    fn rest(&mut self) {
+        if self.untidy > 0 {
+            self.tidy();
+        } else {
+            self.copy_some();
+        }
     }
 
     /// Brings the kernel back to the policy, where it was left with something else.
     fn settle(&mut self) {
-        if self.is_unsettled {
-            match self.kernel.apply(&self.policy) {
-                Ok(()) => self.is_unsettled = false,
-                Err(error) => {
-                    self.complain(format!("the kernel does not enforce the policy yet: {error}"));
-                }
+        let applied = if self.is_unsettled { self.kernel.apply(&self.policy) } else { Ok(()) };
+        self.is_unsettled = applied.is_err();
+        let mended = self.kernel.mend();
+        let settled = match applied {
+            Err(error) => Err(format!("the kernel does not enforce the policy yet: {error}")),
+            Ok(()) if !mended => {
+                Err("the kernel does not take what it is to enforce; it is tried again".to_owned())
             }
-        }
-        if !self.kernel.mend() {
-            self.complain(
-                "the kernel does not take what it is to enforce; it is tried again".into(),
-            );
-        }
+            Ok(()) => Ok(()),
+        };
+        self.trouble.note(DegradedPart::Kernel, settled);
     }
 
     /// Follows the files that the policy names.
@@ -211,14 +243,6 @@ impl Owner {
         self.shared.keep_followed(&self.policy);
         if let Some(follower) = &self.follower {
             follower.set(followed::paths(&self.policy));
-        }
-    }
-
-    /// Tells the log what goes wrong every second, once as long as it is the same.
-    fn complain(&mut self, trouble: String) {
-        if self.trouble.as_ref() != Some(&trouble) {
-            error!("{trouble}");
-            self.trouble = Some(trouble);
         }
     }
 
@@ -243,10 +267,10 @@ impl Owner {
         match self.store.prune_revisions(self.keep.revisions) {
             // What is left is removed the next time that nobody asks for anything.
             Ok(more) => self.untidy = (more || more_rows).into(),
-            Err(error) => warn!("{error}"),
+            Err(error) => drop(self.trouble.of_store(&error)),
         }
         if let Err(error) = self.store.tidy() {
-            warn!("{error}");
+            drop(self.trouble.of_store(&error));
         }
     }
 

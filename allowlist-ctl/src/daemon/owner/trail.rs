@@ -9,7 +9,6 @@ use tracing::{info, warn};
 use super::Owner;
 use crate::{
     api::{AuditRow, AuditTrail, AuditVerification, ErrorCode, Problem},
-    daemon::explain::explain_store,
     policy::{
         Author, Policy,
         audit::AuditResult,
@@ -166,6 +165,7 @@ impl Owner {
             }
             Err(error) => {
                 warn!(by, uid, "{}: {message}; it could not be recorded: {error}", deed.what);
+                drop(self.trouble.of_store(&error));
             }
         }
     }
@@ -186,19 +186,19 @@ impl Owner {
         match self.store.prune_audit(keep.count, older_than) {
             Ok(pruned) => pruned == PRUNE_BATCH,
             Err(error) => {
-                warn!("{error}");
+                drop(self.trouble.of_store(&error));
                 false
             }
         }
     }
 
-    pub(super) fn audit(&self, filter: &Filter) -> Result<AuditTrail, Problem> {
-        let rows = self.store.audit(filter).map_err(|error| explain_store(&error))?;
+    pub(super) fn audit(&mut self, filter: &Filter) -> Result<AuditTrail, Problem> {
+        let rows = self.store.audit(filter).map_err(|error| self.trouble.of_store(&error))?;
         Ok(AuditTrail { rows: rows.into_iter().map(told).collect() })
     }
 
-    pub(super) fn verify_audit(&self) -> Result<AuditVerification, Problem> {
-        let found = self.store.verify_audit().map_err(|error| explain_store(&error))?;
+    pub(super) fn verify_audit(&mut self) -> Result<AuditVerification, Problem> {
+        let found = self.store.verify_audit().map_err(|error| self.trouble.of_store(&error))?;
         let Verification { rows, first, last, pruned, head_hash, broken } = found;
         Ok(AuditVerification { rows, first, last, pruned, head_hash, broken })
     }

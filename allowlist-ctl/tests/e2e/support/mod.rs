@@ -7,6 +7,7 @@ mod knock;
 mod links;
 mod lists;
 mod nobody;
+mod refusal;
 mod server;
 mod socket;
 mod traffic;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     links::{Foreign, NOTICED, SETTLED},
     lists::{ALLOWED, DENIED, lines},
     nobody::{as_nobody, readable_by_all},
+    refusal::refuses,
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
     socket::{Answer, exchange},
     traffic::{Traffic, frames},

@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::DegradedPart;
 
 fn written(status: &Status) -> String {
     let mut out = Vec::new();
@@ -240,4 +241,40 @@ No interface has the filter.
     let text = written(&status);
     assert!(text.starts_with(expected), "{text}");
     assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+}
+
+#[test]
+fn what_does_not_work_is_told_first() {
+    let mut status = parsed("", "", "", "");
+    let well = written(&status);
+    let part = |what, message: &str| Degraded {
+        what,
+        message: message.into(),
+        since: "2026-11-22T02:03:04Z".parse().unwrap(),
+    };
+    status.degraded = vec![
+        part(DegradedPart::Kernel, "the kernel does not take what it is to enforce"),
+        part(DegradedPart::Store, "cannot write /a\u{7}: database or disk is full"),
+    ];
+    let expected = "\
+DEGRADED: KERNEL, since 2026-11-22T02:03:04Z: the kernel does not take what it is to enforce
+DEGRADED: STORE, since 2026-11-22T02:03:04Z: cannot write /a\\u{7}: database or disk is full
+What is enforced stays enforced.
+
+";
+    assert_eq!(written(&status), format!("{expected}{well}"));
+}
+
+#[test]
+fn every_part_is_called_as_in_json() {
+    for part in [
+        DegradedPart::Kernel,
+        DegradedPart::Store,
+        DegradedPart::Pins,
+        DegradedPart::Interfaces,
+        DegradedPart::Revert,
+        DegradedPart::Copy,
+    ] {
+        assert_eq!(serde_json::to_string(&part).unwrap(), format!("\"{}\"", part.word()));
+    }
 }
