@@ -110,7 +110,10 @@ fn follow(ctx: &XdpContext, length: u64) -> u32 {
     if handover.tasks & REPORT != 0 {
         events::report(&frame, packet::ifindex(ctx), length, handover);
     }
+    // Kernels (6.12 and 6.18, on a veth) free the wrong pages where a packet in several buffers is cut: it is dropped
+    // without an answer.
     if handover.tasks & REJECT != 0
+        && frame.len() == length
         && reject::answer(ctx, &frame, &handover.found, length).is_some()
     {
         maps::count(handover.service, Judged::RejectSent, length);

@@ -174,7 +174,10 @@ while read -r module; do
 done < /modules/order
 "#;
 
-const TAIL: &str = r#"if [ "$failed" = 0 ]; then
+const TAIL: &str = r#"if dmesg | grep -E "BUG:|Oops"; then
+    failed=$((failed + 1))
+fi
+if [ "$failed" = 0 ]; then
     echo "VM-RESULT: OK"
 else
     echo "VM-RESULT: FAILED $failed"
