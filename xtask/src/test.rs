@@ -36,6 +36,11 @@ pub(crate) fn run(fast: bool) -> Result<()> {
         if privilege::is_root() {
             lab::sweep(&demo::kept());
         }
+        let next = ["--package", "allowlist-ctl", "--features", "next-abi"];
+        step(
+            "the daemon of a later release, to upgrade to",
+            cargo().arg("build").args(next).args(["--example", "next-release"]),
+        )?;
         step("end-to-end tests", &mut end_to_end()?)?;
         println!("\n== other kernels, short form");
         vm::run(&vm::Options::short())?;

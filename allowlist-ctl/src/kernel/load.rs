@@ -16,6 +16,7 @@ use tracing::{Level, debug, enabled};
 use super::{
     Counters, Events, Pins,
     error::LoadError,
+    pins::OfProgram,
     retry::{Calls, os_error, pin},
 };
 
@@ -98,7 +99,7 @@ impl Loaded {
         map.ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
     }
 
-    /// Puts the program that follows a denial where the judging one finds it, and pins that place.
+    /// Puts the program that follows a denial where the judging one finds it, and pins both.
     pub(super) fn join_programs(&mut self, pins: &Pins, calls: &Calls) -> Result<(), LoadError> {
         let mut array = ProgramArray::try_from(self.take_map(maps::AFTERMATH)?)?;
         let other = |error: &dyn std::error::Error| LoadError::Other(chain(error));
@@ -111,10 +112,15 @@ impl Loaded {
             .map_err(|error: ProgramError| other(&error))?;
         let program = program.fd().map_err(|error| other(&error))?;
         calls.patiently(|| array.set(0, program, 0))?;
-        let path = pins.aftermath(true);
-        // One that a start left behind that came no further.
-        let _ = std::fs::remove_file(&path);
-        pin(calls, || array.pin(&path)).map_err(|source| LoadError::pin(&path, source))
+        let judging = self.ebpf.program_mut(self.names[0]).ok_or(ProgramError::NotLoaded);
+        let judging: &mut Xdp =
+            judging.and_then(TryInto::try_into).map_err(|error| other(&error))?;
+        let [itself, aftermath] = OfProgram::ALL.map(|what| pins.of_program(what, true));
+        for left_by_a_start_that_came_no_further in [&itself, &aftermath] {
+            let _ = std::fs::remove_file(left_by_a_start_that_came_no_further);
+        }
+        pin(calls, || judging.pin(&itself)).map_err(|source| LoadError::pin(&itself, source))?;
+        pin(calls, || array.pin(&aftermath)).map_err(|source| LoadError::pin(&aftermath, source))
     }
 
     pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {

@@ -50,7 +50,7 @@ pub use self::{
 };
 use allowlist_common::abi::maps;
 
-use self::{hits::HitMaps, load::Loaded, sync::Enforced};
+use self::{hits::HitMaps, load::Loaded, pins::OfProgram, sync::Enforced};
 use crate::policy::{Name, Policy, entry::BootClock};
 
 /// The loaded program, its maps, and the interfaces it is on.
@@ -119,11 +119,18 @@ impl Kernel {
     /// # Errors
     /// What the file system answered.
     pub fn settle(&self) -> io::Result<()> {
-        let (new, kept) = (self.pins.aftermath(true), self.pins.aftermath(false));
-        match retry::pin(&self.calls, || Ok(fs::rename(new, kept)))? {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
+        for what in OfProgram::ALL {
+            let (new, kept) = (self.pins.of_program(what, true), self.pins.of_program(what, false));
+            match self.calls.ask(|| fs::rename(new, kept)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => result?,
+            }
         }
+        // A link that could not be taken over runs the program of another start, perhaps of another release.
+        if self.pins.pinned_links()?.len() <= self.attached.len() {
+            self.pins.remove_other_versions()?;
+        }
+        Ok(())
     }
 
     /// Which of the program's variants the kernel has taken.

@@ -13,7 +13,8 @@ use super::{bpffs, error::LoadError};
 
 /// The directory of pins: `BPFFS/allowlist`.
 ///
-/// `links/` has a pin for each link ([`PinnedName`]); `v1/` has the counters of ABI version 1; `store` says which store
+/// `links/` has a pin for each link ([`PinnedName`]); `v1/` has the program and the counters of ABI version
+/// 1; `store` says which store
 /// the policy is from.
 #[derive(Clone, Debug)]
 pub struct Pins {
@@ -101,10 +102,31 @@ impl Pins {
         self.maps().join(format!("HITS_{index}"))
     }
 
-    /// Where the array with the program that follows a denial is pinned. The kernel empties such an array when the
-    /// last descriptor and pin of it are gone, and the daemon's descriptors end with the daemon.
-    pub(super) fn aftermath(&self, is_new: bool) -> PathBuf {
-        self.maps().join(if is_new { "AFTERMATH_NEW" } else { "AFTERMATH" })
+    /// Where something that belongs to one program is pinned: until that has taken over from an earlier one, under a name
+    /// of its own.
+    pub(super) fn of_program(&self, what: OfProgram, is_new: bool) -> PathBuf {
+        self.maps().join(match (what, is_new) {
+            (OfProgram::Itself, false) => "PROGRAM",
+            (OfProgram::Itself, true) => "PROGRAM_NEW",
+            (OfProgram::Aftermath, false) => "AFTERMATH",
+            (OfProgram::Aftermath, true) => "AFTERMATH_NEW",
+        })
+    }
+
+    /// Removes what releases with other layouts have pinned, once none of their programs is in force any more.
+    ///
+    /// # Errors
+    /// What the file system answered.
+    pub(super) fn remove_other_versions(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            let version = path.file_name().and_then(|name| name.to_str()?.strip_prefix('v'));
+            if version.is_some_and(|version| version.parse::<u32>().is_ok()) && path != self.maps()
+            {
+                fs::remove_dir_all(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The pins of links.
@@ -148,6 +170,20 @@ impl Pins {
     fn maps(&self) -> PathBuf {
         self.root.join(format!("v{ABI_VERSION}"))
     }
+}
+
+/// What belongs to one program and is pinned with it.
+#[derive(Clone, Copy)]
+pub(super) enum OfProgram {
+    /// The program that judges, for whoever wants to look at it.
+    Itself,
+    /// The array with the program that follows a denial. The kernel empties such an array when the last descriptor and
+    /// pin of it are gone, and the daemon's descriptors end with the daemon.
+    Aftermath,
+}
+
+impl OfProgram {
+    pub(super) const ALL: [Self; 2] = [Self::Itself, Self::Aftermath];
 }
 
 /// What the pin of a link is called: its id, and the name that its interface is wanted by.

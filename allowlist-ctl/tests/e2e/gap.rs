@@ -1,13 +1,9 @@
 //! Whatever becomes of the daemon: the filter is never off, and never in the way of who is allowed.
 //!
-//! `ALLOWLIST_GAP_ROUNDS` says how many things happen to it, `ALLOWLIST_NEXT_RELEASE` where the daemon of a later release
-//! is; without, it is built.
+//! `ALLOWLIST_GAP_ROUNDS` says how many things happen to it.
 
 use std::{
-    env,
-    path::PathBuf,
-    process::Command,
-    thread,
+    env, thread,
     time::{Duration, Instant},
 };
 
@@ -15,7 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use xtask::lab::{Client, Process, Tap, Wire, until};
 
-use super::support::{ALLOWED, ALLOWLISTD, DENIED, PATIENCE, Server, Traffic, frames, lines};
+use super::support::{
+    ALLOWED, ALLOWLISTD, DENIED, PATIENCE, Server, Traffic, frames, lines, next_release,
+};
 
 /// What CI runs: each thing twice.
 const ROUNDS: u32 = 16;
@@ -171,27 +169,10 @@ fn document(round: u32) -> serde_json::Value {
     })
 }
 
-/// The daemon of a later release: another program, other maps.
-fn next_release() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("ALLOWLIST_NEXT_RELEASE") {
-        return Ok(path.into());
-    }
-    let mut build = Command::new(env::var_os("CARGO").context("run by cargo, or see above")?);
-    build.args(["build", "--package", "allowlist-ctl", "--example", "next-release"]);
-    build.args(["--features", "next-abi"]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    ensure!(build.status()?.success(), "the daemon of a later release does not build");
-    let directory = PathBuf::from(ALLOWLISTD);
-    let directory = directory.parent().context("the daemon is in no directory")?;
-    Ok(directory.join("examples/next-release"))
-}
-
 #[test]
 fn not_a_packet_slips_through_or_is_lost_whatever_becomes_of_the_daemon() -> Result<()> {
     let rounds = env::var("ALLOWLIST_GAP_ROUNDS").map_or(Ok(ROUNDS), |text| text.parse())?;
-    let releases = [ALLOWLISTD.to_owned(), next_release()?.display().to_string()];
+    let releases = [ALLOWLISTD.to_owned(), next_release()?];
     let options = [CABLES[0], CABLES[1], SPARE].map(|cable| ["--interface", cable]);
     let mut server = Server::prepare(options.as_flattened())?;
     let host = &server.network.server;

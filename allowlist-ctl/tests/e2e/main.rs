@@ -44,3 +44,4 @@ mod takeover;
 mod trail;
 mod trail_kept;
 mod untouched;
+mod upgrade;

@@ -8,6 +8,7 @@ mod links;
 mod lists;
 mod nobody;
 mod refusal;
+mod releases;
 mod server;
 mod socket;
 mod traffic;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     lists::{ALLOWED, DENIED, lines},
     nobody::{as_nobody, readable_by_all},
     refusal::refuses,
+    releases::next_release,
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
     socket::{Answer, exchange},
     traffic::{Traffic, frames},
