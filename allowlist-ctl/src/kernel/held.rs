@@ -52,6 +52,13 @@ impl Attached {
     }
 }
 
+/// Whether a link is taken that cannot be pinned, and so would end with the daemon.
+#[derive(Clone, Copy)]
+enum Unpinned {
+    No,
+    Yes,
+}
+
 /// What somebody else did.
 #[derive(Debug)]
 pub enum Happening {
@@ -77,6 +84,31 @@ impl Kernel {
         mode: XdpMode,
         strict: bool,
     ) -> Result<&Attached, AttachError> {
+        self.attach_pinned_or(interface, present, mode, strict, Unpinned::No)
+    }
+
+    /// The same, also where the link cannot be pinned.
+    ///
+    /// # Errors
+    /// As of [`Kernel::attach`].
+    pub fn attach_in_any_case(
+        &mut self,
+        interface: &Interface,
+        present: &[Interface],
+        mode: XdpMode,
+        strict: bool,
+    ) -> Result<&Attached, AttachError> {
+        self.attach_pinned_or(interface, present, mode, strict, Unpinned::Yes)
+    }
+
+    fn attach_pinned_or(
+        &mut self,
+        interface: &Interface,
+        present: &[Interface],
+        mode: XdpMode,
+        strict: bool,
+        unpinned: Unpinned,
+    ) -> Result<&Attached, AttachError> {
         let is_here = |one: &Attached| one.now.is_some() && one.ifindex == interface.ifindex;
         if let Some(held) = self.attached.iter().position(is_here) {
             self.label(self.attached[held].link(), &interface.name, strict);
@@ -89,17 +121,23 @@ impl Kernel {
         self.enforced.set_interfaces(places)?;
         let program = self.program()?;
         let (link, generic) = attach::create(program.as_fd(), interface, mode, &self.calls)?;
-        link.pin(&self.pins, &self.calls).map_err(|source| AttachError::Pin {
-            interface: interface.name.clone(),
-            path: self.pins.directory().to_owned(),
-            source,
-        })?;
+        let unpinned = match (link.pin(&self.pins, &self.calls), unpinned) {
+            (Ok(()), _) => None,
+            (Err(error), Unpinned::Yes) => Some(error.to_string()),
+            (Err(source), Unpinned::No) => {
+                return Err(AttachError::Pin {
+                    interface: interface.name.clone(),
+                    path: self.pins.directory().to_owned(),
+                    source,
+                });
+            }
+        };
         self.attached.push(Attached {
             interface: interface.name.clone(),
             now: Some(interface.name.clone()),
             ifindex: interface.ifindex,
             generic,
-            unpinned: None,
+            unpinned,
             strict,
             link,
         });

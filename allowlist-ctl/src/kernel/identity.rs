@@ -36,7 +36,9 @@ impl Pins {
     pub fn in_force(&self) -> Result<InForce, LoadError> {
         let path = self.store();
         let unreadable = |source: io::Error| LoadError::pin(&path, source);
-        if fs::exists(&path).map_err(unreadable)? {
+        if path.is_dir() {
+            tracing::warn!("{} does not say which store it is from", path.display());
+        } else if fs::exists(&path).map_err(unreadable)? {
             match read(&path) {
                 Ok(identity) => return Ok(InForce::From(identity)),
                 Err(error) => match os_error(&error).and_then(io::Error::raw_os_error) {
@@ -81,6 +83,10 @@ fn make(pins: &Pins, identity: &StoreIdentity, calls: &Calls) -> Result<(), PinE
     // One that an earlier daemon left that came no further.
     let _ = fs::remove_file(&made);
     pin(calls, || map.pin(&made)).map_err(failed)?;
+    if path.is_dir() {
+        // Nothing of ours.
+        fs::remove_dir_all(&path).map_err(failed)?;
+    }
     fs::rename(&made, &path).map_err(failed)
 }
 
@@ -111,6 +117,20 @@ impl Kernel {
             return Ok(());
         }
         self.note_store(identity)
+    }
+
+    /// Checks that a pin could be removed.
+    ///
+    /// # Errors
+    /// That the BPF file system is read-only.
+    pub fn may_unpin(&self) -> io::Result<()> {
+        match self.check_writable() {
+            Err(PinError { source, .. }) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Err(source)
+            }
+            // One that is not there has no pins.
+            _ => Ok(()),
+        }
     }
 
     fn check_writable(&self) -> Result<(), PinError> {

@@ -125,7 +125,7 @@ impl Link {
 }
 
 /// Removes what is there, whatever it is.
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(path),

@@ -15,6 +15,7 @@ mod events;
 mod held;
 mod hits;
 mod identity;
+mod keeping;
 mod link;
 mod live_table;
 mod load;
@@ -63,6 +64,7 @@ pub struct Kernel {
     events: Option<Events>,
     pins: Pins,
     program_id: u32,
+    pinned: keeping::Pinned,
     attached: Vec<Attached>,
     calls: Calls,
 }
@@ -103,6 +105,7 @@ impl Kernel {
             loaded,
             enforced,
             pins,
+            pinned: keeping::Pinned::default(),
             attached: Vec::new(),
             calls,
         })
@@ -118,7 +121,7 @@ impl Kernel {
     ///
     /// # Errors
     /// What the file system answered.
-    pub fn settle(&self) -> io::Result<()> {
+    pub fn settle(&mut self) -> io::Result<()> {
         for what in OfProgram::ALL {
             let (new, kept) = (self.pins.of_program(what, true), self.pins.of_program(what, false));
             match self.calls.ask(|| fs::rename(new, kept)) {
@@ -126,6 +129,7 @@ impl Kernel {
                 result => result?,
             }
         }
+        self.pinned.hold(&self.pins)?;
         // A link that could not be taken over runs the program of another start, perhaps of another release.
         if self.pins.pinned_links()?.len() <= self.attached.len() {
             self.pins.remove_other_versions()?;
@@ -174,6 +178,9 @@ impl Kernel {
         }
         if self.hit_maps.pages() > pages {
             self.hits = Arc::new(self.hit_maps.reader(&self.pins));
+            if let Err(error) = self.pinned.hold(&self.pins) {
+                tracing::warn!("some last hits end with this daemon: {error}");
+            }
         }
         self.enforced.apply(next)
     }

@@ -113,6 +113,14 @@ impl Pins {
         })
     }
 
+    /// What this version has pinned beside the links.
+    ///
+    /// # Errors
+    /// What the file system answered.
+    pub(super) fn of_this_version(&self) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(self.maps())?.map(|entry| Ok(entry?.path())).collect()
+    }
+
     /// Removes what releases with other layouts have pinned, once none of their programs is in force any more.
     ///
     /// # Errors

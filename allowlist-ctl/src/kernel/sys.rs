@@ -5,7 +5,7 @@
 
 use std::{
     ffi::CString,
-    io, mem,
+    fs, io, mem,
     os::{
         fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -38,6 +38,9 @@ pub(super) enum Run {
 /// # Errors
 /// What the kernel answered.
 pub(super) fn link_state(link: BorrowedFd<'_>) -> io::Result<Option<LinkState>> {
+    if !is_link(link)? {
+        return Ok(None);
+    }
     // SAFETY: plain data for which zeros are a value.
     let mut info = unsafe { mem::zeroed::<bpf_link_info>() };
     let mut attr = blank();
@@ -52,6 +55,13 @@ pub(super) fn link_state(link: BorrowedFd<'_>) -> io::Result<Option<LinkState>> 
     // SAFETY: the kernel fills this member for links of type XDP.
     let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
     Ok(Some(LinkState { id: info.id, ifindex, program: info.prog_id }))
+}
+
+/// Whether a descriptor is one of a link. Programs and maps answer to the same question, and their types have the same
+/// numbers.
+fn is_link(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
+    Ok(info.lines().any(|line| line.starts_with("link_id:")))
 }
 
 /// Puts a program on an interface, for as long as the link is held or pinned.

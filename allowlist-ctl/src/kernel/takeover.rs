@@ -4,7 +4,12 @@ use std::io;
 
 use tracing::{debug, warn};
 
-use super::{AttachError, Attached, Interface, Kernel, held::is_on, link::Link, sys::LinkState};
+use super::{
+    AttachError, Attached, Interface, Kernel,
+    held::is_on,
+    link::{Link, remove},
+    sys::LinkState,
+};
 
 /// A link that an earlier daemon left in force.
 #[derive(Debug)]
@@ -32,7 +37,9 @@ impl Kernel {
         for pin in self.pins.pinned_links()? {
             let label = pin.label();
             let path = self.pins.link(&pin);
-            match Link::from_pin(&self.pins, pin, &self.calls) {
+            let pinned =
+                if path.is_dir() { Ok(None) } else { Link::from_pin(&self.pins, pin, &self.calls) };
+            match pinned {
                 // What is there is in force perhaps.
                 Err(error) if is_passing(&error) => return Err(error),
                 Ok(Some((link, state))) if state.ifindex != 0 => {
@@ -46,7 +53,7 @@ impl Kernel {
                 }
                 other => {
                     debug!("the pin {} is stale: {other:?}", path.display());
-                    if let Err(error) = std::fs::remove_file(&path) {
+                    if let Err(error) = remove(&path) {
                         warn!("cannot remove the stale pin {}: {error}", path.display());
                     }
                 }

@@ -26,6 +26,7 @@ mod links_cut;
 mod modes;
 mod overload;
 mod pending;
+mod pins;
 mod places;
 mod privileges;
 mod rejects;

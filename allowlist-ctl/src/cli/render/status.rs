@@ -40,7 +40,7 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
         writeln!(out, "{}", paint.paint(Style::Error, &line))?;
     }
     if !status.degraded.is_empty() {
-        writeln!(out, "What is enforced stays enforced.")?;
+        writeln!(out, "What is enforced stays enforced, but for what is said here.")?;
         writeln!(out)?;
     }
     let (version, store) = (clean(version), clean(store));

@@ -249,7 +249,14 @@ impl Wanted {
         mode: XdpMode,
     ) -> Result<(), AttachError> {
         let name = &interface.name;
-        match kernel.attach(interface, present, mode, self.strict.contains(name)) {
+        let strict = self.strict.contains(name);
+        // What was in force before is put back also where it would end with the daemon.
+        let attached = if self.cut.contains(name) {
+            kernel.attach_in_any_case(interface, present, mode, strict)
+        } else {
+            kernel.attach(interface, present, mode, strict)
+        };
+        match attached {
             Ok(attached) => {
                 self.reasons.remove(name);
                 match &attached.generic {

@@ -29,11 +29,12 @@ pub(super) fn label<'a>(held: &Held<'a>, wanted: &BTreeSet<String>) -> &'a str {
     }
 }
 
-/// The links that are to be taken off: another interface has their name, and is filtered.
+/// The links that are to be taken off: another interface has their name, and is filtered. Not those in another network
+/// namespace: nobody there has asked for it.
 pub(super) fn superseded(held: &[Held<'_>]) -> Vec<u32> {
     let holds = |label: &str| held.iter().any(|one| one.now == Some(label));
     held.iter()
-        .filter(|one| one.now != Some(one.label) && holds(one.label))
+        .filter(|one| one.now.is_some_and(|now| now != one.label) && holds(one.label))
         .map(|one| one.link)
         .collect()
 }
@@ -120,7 +121,7 @@ mod tests {
             (
                 "in another namespace, and another one has the name",
                 &[(1, "eth0", None), (2, "eth0", Some("eth0"))],
-                &[1],
+                &[],
             ),
             ("names exchanged", &[(1, "eth1", Some("eth1")), (2, "eth0", Some("eth0"))], &[]),
             (

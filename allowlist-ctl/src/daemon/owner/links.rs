@@ -1,6 +1,6 @@
 //! Putting the filter on interfaces and taking it off.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use serde_json::Value;
 use tracing::error;
@@ -111,12 +111,32 @@ impl Owner {
         if options.dry_run {
             return Ok(done);
         }
+        // Found out before it is on record that it was done.
+        self.kernel.may_unpin().map_err(|error| cannot_detach(interface, &error))?;
         let was = self.wanted.remembered(interface);
         self.remember(interface, false, was, options, deed)?;
         self.wanted.give_up(interface);
-        self.take_off(interface)?;
+        if let Err(problem) = self.take_off(interface) {
+            self.stay_on(interface, was);
+            return Err(problem);
+        }
         self.tell_interfaces();
         Ok(Changed { pending: self.told_pending(), ..done })
+    }
+
+    /// Has it remembered again that the filter is on an interface from which it could not be taken, so that the next
+    /// start does not do it.
+    fn stay_on(&mut self, interface: &str, was: Option<bool>) {
+        self.wanted.become_as(interface, was);
+        let written = self.store.draft().and_then(|draft| {
+            draft.interface(interface, was)?;
+            draft.pending(None)?;
+            draft.commit()
+        });
+        match written {
+            Ok(()) => self.set_pending(None),
+            Err(error) => drop(self.trouble.of_store(&error)),
+        }
     }
 
     /// Checks that an interface may be attached or not as it was before, and says what that cuts.
@@ -197,9 +217,7 @@ impl Owner {
     }
 
     fn take_off(&mut self, interface: &str) -> Result<bool, Problem> {
-        self.kernel.detach(interface).map_err(|error| {
-            Problem::new(ErrorCode::Failed, format!("cannot detach {interface}: {error}"))
-        })
+        self.kernel.detach(interface).map_err(|error| cannot_detach(interface, &error))
     }
 
     /// Has an interface attached or not as it was before a change that is taken back.
@@ -222,4 +240,16 @@ impl Owner {
             .and_then(|()| draft.commit())
             .map_err(|error| self.trouble.of_store(&error))
     }
+}
+
+fn cannot_detach(interface: &str, error: &io::Error) -> Problem {
+    let problem = Problem::new(
+        ErrorCode::Failed,
+        format!("cannot detach {interface}: {error}; the filter stays on it"),
+    );
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        return problem
+            .hint("the pins are on a file system that is read-only: `mount -o remount,rw` makes it writable");
+    }
+    problem
 }

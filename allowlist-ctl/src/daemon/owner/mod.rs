@@ -45,7 +45,7 @@ pub(super) use self::{
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
     api::{DegradedPart, ErrorCode, Problem},
-    kernel::Kernel,
+    kernel::{Attached, Kernel},
     policy::{Author, Policy, audit::AuditResult},
     store::{PendingChange, Store},
 };
@@ -274,6 +274,30 @@ impl Owner {
         }
     }
 
+    /// Tells the log where the filter stays in force without a daemon.
+    fn say_what_stays(&self) {
+        let (stays, ends): (Vec<_>, Vec<_>) =
+            self.kernel.attached().partition(|attached| attached.unpinned.is_none());
+        let names = |list: &[&Attached]| -> String {
+            list.iter().map(|one| one.interface.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        for attached in &ends {
+            let why = attached.unpinned.as_deref().unwrap_or_default();
+            warn!(
+                "the filter on {} is not pinned and ends with this daemon ({why}): start one soon",
+                attached.interface
+            );
+        }
+        if stays.is_empty() {
+            info!("stopped");
+        } else {
+            info!(
+                "stopped; the filter stays in force on {}: `allowlistd --detach` takes it off",
+                names(&stays)
+            );
+        }
+    }
+
     /// Stops, and takes the filter off everything where somebody asks for that.
     fn stop(&mut self, detach: Option<&Arc<Author>>) -> Result<(), Problem> {
         let refusals = self.refusals.all();
@@ -291,15 +315,8 @@ impl Owner {
             self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
             info!("stopped; the filter is off");
         } else {
-            let names: Vec<&str> =
-                self.kernel.attached().map(|attached| attached.interface.as_str()).collect();
-            match names.as_slice() {
-                [] => info!("stopped"),
-                names => info!(
-                    "stopped; the filter stays in force on {}: `allowlistd --detach` takes it off",
-                    names.join(", ")
-                ),
-            }
+            self.look_at_interfaces();
+            self.say_what_stays();
         }
         self.shared.drops.end();
         self.stopped = true;

@@ -104,7 +104,21 @@ impl Owner {
         let identity = self.store.identity(self.policy.revision);
         let pinned = self.kernel.check_pins(&identity, self.is_noted);
         self.is_noted = pinned.is_ok();
-        self.trouble.note(DegradedPart::Pins, pinned);
+        let pinned = pinned.map_err(|error| error.to_string());
+        let again = self.kernel.pin_again().map_err(|error| error.to_string());
+        let ends: Vec<&str> = self
+            .kernel
+            .attached()
+            .filter(|attached| attached.unpinned.is_some())
+            .map(|attached| attached.interface.as_str())
+            .collect();
+        let links = match ends.as_slice() {
+            [] => Ok(()),
+            ends => Err(format!("the filter on {} ends with this daemon", ends.join(", "))),
+        };
+        let all: Vec<String> = [pinned, again, links].into_iter().filter_map(Result::err).collect();
+        let result = if all.is_empty() { Ok(()) } else { Err(all.join("; ")) };
+        self.trouble.note(DegradedPart::Pins, result);
     }
 
     /// Pins that the store has the policy in force, at its revision.

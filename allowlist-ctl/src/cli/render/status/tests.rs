@@ -259,7 +259,7 @@ fn what_does_not_work_is_told_first() {
     let expected = "\
 DEGRADED: KERNEL, since 2026-11-22T02:03:04Z: the kernel does not take what it is to enforce
 DEGRADED: STORE, since 2026-11-22T02:03:04Z: cannot write /a\\u{7}: database or disk is full
-What is enforced stays enforced.
+What is enforced stays enforced, but for what is said here.
 
 ";
     assert_eq!(written(&status), format!("{expected}{well}"));
