@@ -110,6 +110,7 @@ struct Enforcing {
 /// are given up.
 fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     privileges::require()?;
+    privileges::raise_descriptor_limit();
     let pins = Pins::at(&settings.bpffs);
     pins.prepare()?;
     let pin_lock = lock_pins(&pins)?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::debug;
 
 /// Loading the programs and their maps, and putting them on interfaces.
@@ -12,6 +13,9 @@ const NEEDED: [Capability; 3] =
 /// daemon has them.
 const FOR_FOLLOWED_FILES: [Capability; 2] =
     [Capability::CAP_DAC_READ_SEARCH, Capability::CAP_LEASE];
+
+/// More than are ever needed.
+const DESCRIPTORS: u64 = 65_536;
 
 /// Checks that this process may do what the daemon is for, before anything is touched.
 ///
@@ -64,6 +68,15 @@ pub(super) fn give_up_others() -> anyhow::Result<()> {
     }
     clear(CapSet::Inheritable)?;
     nix::sys::prctl::set_no_new_privs().context("cannot renounce new privileges")
+}
+
+/// Lets as many files be open as this process may have: links, maps and connections are descriptors.
+pub(super) fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most.min(DESCRIPTORS), most));
+    if let Err(errno) = raised {
+        debug!("the limit of open files stays as it is: {errno}");
+    }
 }
 
 fn permitted() -> anyhow::Result<CapsHashSet> {

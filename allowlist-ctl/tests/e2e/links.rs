@@ -171,7 +171,7 @@ fn a_filter_goes_along_to_another_network_namespace_and_comes_back_under_any_ind
 }
 
 #[test]
-fn another_interface_of_the_name_takes_the_place_of_one_in_another_namespace() -> Result<()> {
+fn another_interface_of_the_name_is_filtered_beside_one_in_another_namespace() -> Result<()> {
     let server = limited(&["eth7"])?;
     let other = Namespace::new("other")?;
     lay(&server, "eth7", 71)?;
@@ -180,9 +180,13 @@ fn another_interface_of_the_name_takes_the_place_of_one_in_another_namespace() -
     server.becomes("eth7", "missing")?;
     let to = lay(&server, "eth7", 72)?;
     soon(&server, to, false)?;
-    until("one link", NOTICED, || (server.link_pins("eth7").ok()?.len() == 1).then_some(()))?;
+    ensure!(server.link_pins("eth7")?.len() == 2);
     let links = other.run("ip", &["link", "show", "eth7"])?;
-    ensure!(!links.contains("xdp"), "{links}");
+    ensure!(links.contains("xdp"), "{links}");
+    // By command, it is taken off both.
+    server.done(&["detach", "eth7", "--yes"])?;
+    let links = other.run("ip", &["link", "show", "eth7"])?;
+    ensure!(!links.contains("xdp") && server.link_pins("eth7")?.is_empty(), "{links}");
     Ok(())
 }
 

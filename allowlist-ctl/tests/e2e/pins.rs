@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use xtask::lab::{Wire, until};
+use xtask::lab::until;
 
 use super::support::{PATIENCE, REDIS, Server, served, shut_out};
 
@@ -153,27 +153,5 @@ fn what_else_is_among_the_pins_of_links_is_in_nobodys_way() -> Result<()> {
     shut_out(server.bob(), redis)?;
     ensure!(fs::read_dir(&links)?.count() == 1, "{:?}", all(&server)?);
     ensure!(!server.log().contains("cannot be taken over"), "{}", server.log());
-    Ok(())
-}
-
-#[test]
-fn an_interface_in_another_namespace_keeps_its_filter_though_another_has_its_name() -> Result<()> {
-    let mut server = Server::prepare(&["--interface", "spare"])?;
-    let first = Wire::new(&server.network.server, "spare")?;
-    server.start()?;
-    let elsewhere = &server.network.clients[0].namespace;
-    server
-        .network
-        .server
-        .namespace
-        .run("ip", &["link", "set", "spare", "netns", elsewhere.name()])?;
-    let second = Wire::new(&server.network.server, "spare")?;
-    until("the filter on the new one", PATIENCE, || {
-        (server.interface("spare").ok()?["state"] == "attached").then_some(())
-    })?;
-    let has_filter =
-        || -> Result<bool> { Ok(elsewhere.run("ip", &["link", "show", "spare"])?.contains("xdp")) };
-    ensure!(has_filter()?, "the one that went lost its filter");
-    drop((first, second));
     Ok(())
 }
