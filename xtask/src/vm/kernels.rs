@@ -37,12 +37,8 @@ pub(super) const LINES: [Line; 4] = [
         has_security: true,
         package: "linux-image-cloud-amd64",
         variant: "PlainOldClock",
-        skipped: &[
-            // It takes no packet in several buffers, and no test run of one that is longer than a page.
-            "rows::jumbo_frames",
-            // It does not say how many instructions it followed; Linux 5.16 does.
-            "verifier::the_verifier_takes",
-        ],
+        // It takes no packet in several buffers, and no test run of one that is longer than a page.
+        skipped: &["rows::jumbo_frames"],
         is_short: false,
     },
     Line {
