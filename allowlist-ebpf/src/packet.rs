@@ -47,7 +47,7 @@ impl Frame {
     pub(crate) fn write<const N: usize>(&self, offset: usize, bytes: &[u8; N]) -> Option<()> {
         // Opaque, so that the compiler writes through the pointer that was compared, and not through one that it
         // works out again and that the verifier knows nothing about.
-        let place = self.place::<N>(core::hint::black_box(offset))?;
+        let place = self.place::<N>(black_box(offset))?;
         // SAFETY: `place` was found to lie inside the packet's memory, which is ours to write.
         unsafe { *(place as *mut [u8; N]) = *bytes };
         Some(())
@@ -56,7 +56,8 @@ impl Frame {
     /// The sum of the 32-bit words of `N` bytes, as the Internet checksum wants it, in the byte order of the host.
     #[inline(always)]
     pub(crate) fn sum<const N: usize>(&self, offset: usize) -> Option<u32> {
-        let place = self.place::<N>(offset)? as *mut u32;
+        // Opaque, so that what is compared is what is added: Linux 5.10 learns nothing about another copy on the stack.
+        let place = self.place::<N>(black_box(offset))? as *mut u32;
         let length = u32::try_from(N).ok()?;
         // SAFETY: the bytes at `place` were found to lie inside the packet; the helper only reads them.
         let sum = unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, place, length, 0) };

@@ -1,6 +1,7 @@
 //! Whatever becomes of the daemon: the filter is never off, and never in the way of who is allowed.
 //!
-//! `ALLOWLIST_GAP_ROUNDS` says how many things happen to it.
+//! `ALLOWLIST_GAP_ROUNDS` says how many things happen to it, and `ALLOWLIST_GAP_ENTRIES` how long a list is that is
+//! replaced.
 
 use std::{
     env, thread,
@@ -40,12 +41,13 @@ enum Event {
     Apply,
 }
 
+/// The first four are what a slow machine has time for.
 const EVENTS: [Event; 8] = [
     Event::Kill,
     Event::Recreate,
-    Event::KillInTheMidstOfAStart,
-    Event::Replace,
     Event::Upgrade,
+    Event::Replace,
+    Event::KillInTheMidstOfAStart,
     Event::Restart,
     Event::Apply,
     Event::Stop,
@@ -54,6 +56,8 @@ const EVENTS: [Event; 8] = [
 /// Everything that happens, and to what.
 struct Scene {
     server: Server,
+    /// Of a list that is replaced.
+    entries: u32,
     /// The daemon of this release and that of a later one, and which of them runs.
     releases: [String; 2],
     running: usize,
@@ -95,7 +99,7 @@ impl Scene {
             }
             Event::Recreate => self.recreate(),
             Event::Replace => {
-                let lines = lines(round, ENTRIES);
+                let lines = lines(round, self.entries);
                 let path = "/v1/lists/own?yes=true&force=true";
                 let mut client = Client::connect(&self.server.socket())?;
                 client.request("PUT", path, "text/plain", lines.as_bytes()).map(drop)
@@ -171,7 +175,9 @@ fn document(round: u32) -> serde_json::Value {
 
 #[test]
 fn not_a_packet_slips_through_or_is_lost_whatever_becomes_of_the_daemon() -> Result<()> {
-    let rounds = env::var("ALLOWLIST_GAP_ROUNDS").map_or(Ok(ROUNDS), |text| text.parse())?;
+    let [rounds, entries] = [("ALLOWLIST_GAP_ROUNDS", ROUNDS), ("ALLOWLIST_GAP_ENTRIES", ENTRIES)]
+        .map(|(name, usual)| env::var(name).map_or(Ok(usual), |text| text.parse()));
+    let (rounds, entries) = (rounds?, entries?);
     let releases = [ALLOWLISTD.to_owned(), next_release()?];
     let options = [CABLES[0], CABLES[1], SPARE].map(|cable| ["--interface", cable]);
     let mut server = Server::prepare(options.as_flattened())?;
@@ -183,7 +189,7 @@ fn not_a_packet_slips_through_or_is_lost_whatever_becomes_of_the_daemon() -> Res
     let frames = [frames(host, ALLOWED, PORTS)?, frames(host, DENIED, PORTS)?];
     let mut client = Client::connect(&server.socket())?;
     client.json("PUT", "/v1/policy?yes=true&force=true", &document(0))?;
-    let mut scene = Scene { server, releases, running: 0, spare: None, over_spare: 0 };
+    let mut scene = Scene { server, entries, releases, running: 0, spare: None, over_spare: 0 };
 
     let begin = Instant::now();
     let traffic = Traffic::start(wires, frames);

@@ -40,6 +40,6 @@ pub fn until<T>(
         if Instant::now() >= deadline {
             bail!("{what} did not come within {within:?}");
         }
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2) * patience());
     }
 }

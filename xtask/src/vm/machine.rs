@@ -16,6 +16,10 @@ const LIMIT: Duration = Duration::from_mins(10);
 /// Megabytes: the image, which is unpacked into it, is a tenth.
 const MEMORY: &str = "768";
 
+/// All that QEMU has, but for fast strings: a kernel that believes in them copies byte by byte, and the verifier copies
+/// what it knows at each branch. Without, all takes a third less.
+const PROCESSOR: &str = "max,erms=off,fsrm=off";
+
 const OK: &str = "VM-RESULT: OK";
 
 /// What came of the tests in a machine.
@@ -51,7 +55,7 @@ pub(super) fn run(name: &str, kernel: &Kernel, image: &Path, directory: &Path) -
 /// Hardware is not asked for: not every machine lends it, and what is tested is no question of speed.
 fn qemu(kernel: &Kernel, image: &Path) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-m", MEMORY]);
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-machine", "q35", "-m", MEMORY]);
     qemu.args(["-smp", "1", "-no-reboot", "-nographic", "-nodefaults", "-serial", "stdio"]);
     qemu.args(["-monitor", "none", "-append", "console=ttyS0 quiet panic=-1"]);
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Result;
-use xtask::lab::{Host, Wire, udp_frame};
+use xtask::lab::{Host, Wire, pace, udp_frame};
 
 /// Sends until it is told to end, and returns how many frames it sent on each cable.
 pub(crate) struct Traffic {
@@ -33,6 +33,7 @@ impl Traffic {
                         *sent += 1;
                     }
                 }
+                thread::sleep(pace());
             }
             Ok((sent, wires))
         });
