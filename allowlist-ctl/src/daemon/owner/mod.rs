@@ -283,7 +283,11 @@ impl Owner {
             let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
             self.on_record(&deed, false, |owner| {
                 owner.kernel.detach_all().map_err(|error| {
-                    Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+                    let problem = Problem::new(ErrorCode::Failed, &error);
+                    match error.hint() {
+                        Some(hint) => problem.hint(hint),
+                        None => problem,
+                    }
                 })
             })?;
             // Afterwards, for a disk that is full must keep nobody from it.
