@@ -9,6 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::owner::STOPPING;
 use crate::api::{Failure, Problem};
 
 /// Whether it answers at all: what is asked of a daemon that hangs it would do when nobody expects it any more.
@@ -47,7 +48,11 @@ pub(super) async fn to_detach(socket: &Path) -> anyhow::Result<bool> {
         ),
     };
     if !answer.starts_with("HTTP/1.1 200 ") {
-        bail!("the daemon did not take the filter off: {}", reason(&answer));
+        let reason = reason(&answer);
+        if reason == STOPPING {
+            return Ok(false);
+        }
+        bail!("the daemon did not take the filter off: {reason}");
     }
     until_gone(socket).await;
     Ok(true)

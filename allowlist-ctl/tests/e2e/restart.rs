@@ -153,7 +153,22 @@ fn a_start_waits_for_a_daemon_that_is_ending() -> Result<()> {
 }
 
 #[test]
-fn detach_asks_nothing_of_a_daemon_that_hangs() -> Result<()> {
+fn detach_waits_for_a_daemon_that_is_ending() -> Result<()> {
+    let mut server = closed()?;
+    let [ipv4, _] = server.network.server.port(REDIS);
+    let mut idle = UnixStream::connect(server.socket())?;
+    idle.write_all(b"PUT /v1/services/late HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n")?;
+    sleep(SETTLED);
+    server.daemon()?.signal(libc::SIGTERM);
+    let detached: Outcome = server.allowlistd(&["--detach"]).output()?.into();
+    ensure!(detached.code == Some(0), "{detached:?}");
+    ensure!(server.daemon()?.wait(PATIENCE)?.success(), "{}", server.log());
+    ensure!(!server.pins().exists(), "pins are left");
+    served(server.bob(), ipv4)
+}
+
+#[test]
+fn detach_gives_up_on_a_daemon_that_hangs_and_says_how_to_end_it() -> Result<()> {
     let mut server = closed()?;
     let [ipv4, _] = server.network.server.port(REDIS);
     let pid = server.daemon()?.pid();

@@ -36,7 +36,7 @@ use self::{
     copies::Copies, followed::Untaken, lookout::Lookout, refusals::Refusals, trouble::Troubles,
 };
 pub(super) use self::{
-    desk::Desk,
+    desk::{Desk, STOPPING},
     followed::told,
     history::{Reverted, revert_at_start},
     report::{all_ended, pending},
