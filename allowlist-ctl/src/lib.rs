@@ -9,6 +9,7 @@ pub mod cli;
 pub mod daemon;
 pub mod host;
 pub mod kernel;
+mod patience;
 pub mod policy;
 pub mod store;
 mod version;

@@ -10,6 +10,7 @@ mod ask;
 mod caller;
 mod config;
 mod connections;
+mod detach;
 mod document;
 mod drops;
 mod entries;
@@ -27,6 +28,7 @@ mod privileges;
 mod reading;
 mod routes;
 mod shared;
+mod signals;
 mod socket;
 mod status;
 mod takeover;
@@ -37,7 +39,6 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use tokio::{
     runtime::{self, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 use tracing::{error, info};
@@ -49,11 +50,13 @@ use self::{
     interfaces::Wanted,
     owner::{Desk, Owner, Reverted, revert_at_start},
     shared::Shared,
+    signals::Signals,
     socket::Bound,
     takeover::TakenOver,
 };
 use crate::{
     kernel::{self, Kernel, Pins},
+    patience::patiently,
     store::lock_directory,
 };
 
@@ -77,7 +80,7 @@ fn start(args: &Args) -> anyhow::Result<()> {
     }
     logging::start(settings.log_format);
     if args.detach {
-        return runtime()?.block_on(detach(&settings));
+        return runtime()?.block_on(detach::detach(&settings));
     }
     let enforcing = enforce(&settings)?;
     let runtime = runtime()?;
@@ -112,7 +115,6 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     privileges::require()?;
     privileges::raise_descriptor_limit();
     let pins = Pins::at(&settings.bpffs);
-    pins.prepare()?;
     let pin_lock = lock_pins(&pins)?;
     let socket = socket::bind(&settings.socket)?;
     kernel::raise_memory_limit();
@@ -165,51 +167,18 @@ async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The signals that end the daemon.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen to signals");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 fn lock_pins(pins: &Pins) -> anyhow::Result<File> {
     let directory = pins.directory();
-    lock_directory(directory)
-        .with_context(|| format!("cannot lock the pins in {}", directory.display()))?
-        .with_context(|| {
-            format!(
-                "another allowlistd uses the pins in {}: stop it first, or give this one a --bpffs of its own",
-                directory.display()
-            )
-        })
-}
-
-/// Takes the filter off everything: through the daemon where one runs, else by its pins.
-async fn detach(settings: &Settings) -> anyhow::Result<()> {
-    if ask::to_detach(&settings.socket.path).await? {
-        return logging::say("the daemon has taken the filter off and stopped");
-    }
-    let pins = Pins::at(&settings.bpffs);
-    let links = pins.pinned_links().context("cannot read the pins")?.len();
-    pins.remove_all().context("cannot remove the pins")?;
-    logging::say(match links {
-        0 => "the filter was on no interface",
-        _ => "the filter is off",
+    let lock = || {
+        // Each time, for a daemon that takes the filter off removes the directory.
+        pins.prepare()?;
+        lock_directory(directory)
+            .with_context(|| format!("cannot lock the pins in {}", directory.display()))
+    };
+    patiently(lock)?.with_context(|| {
+        format!(
+            "another allowlistd uses the pins in {}: stop it first, or give this one a --bpffs of its own",
+            directory.display()
+        )
     })
 }

@@ -18,6 +18,7 @@ use nix::{
 use tokio::net::{UnixListener, UnixSocket};
 
 use super::config::SocketSettings;
+use crate::patience::patiently;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 128;
@@ -98,8 +99,18 @@ fn find_group(name: &str) -> anyhow::Result<Gid> {
 }
 
 fn clear(path: &Path) -> anyhow::Result<()> {
+    patiently(|| try_to_clear(path))?.with_context(|| {
+        format!(
+            "a daemon serves {} already: stop it first, or choose another --socket",
+            path.display()
+        )
+    })
+}
+
+/// Removes a socket that nobody serves; `None` where a daemon does.
+fn try_to_clear(path: &Path) -> anyhow::Result<Option<()>> {
     let file_type = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(())),
         metadata => metadata
             .with_context(|| format!("cannot use the socket {}", path.display()))?
             .file_type(),
@@ -108,12 +119,16 @@ fn clear(path: &Path) -> anyhow::Result<()> {
         bail!("{} is in the way of the socket: it is not one; move it away", path.display());
     }
     match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .with_context(|| format!("cannot remove the stale socket {}", path.display())),
-        Ok(_) => bail!(
-            "a daemon serves {} already: stop it first, or choose another --socket",
-            path.display()
-        ),
+        Ok(_) => Ok(None),
+        // It was removed by the daemon that served it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)
+                    .with_context(|| format!("cannot remove the stale socket {}", path.display())),
+                _ => Ok(Some(())),
+            }
+        }
         Err(error) => {
             Err(error).with_context(|| format!("cannot use the socket {}", path.display()))
         }

@@ -75,6 +75,30 @@ impl LoadError {
     }
 }
 
+/// Why pins could not be removed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot remove the pins in {}: {source}", .path.display())]
+pub struct RemoveError {
+    /// The directory of all pins.
+    pub(super) path: PathBuf,
+    /// What the file system answered.
+    pub(super) source: io::Error,
+}
+
+impl RemoveError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let is_read_only = self.source.kind() == io::ErrorKind::ReadOnlyFilesystem;
+        let place = self.path.parent().unwrap_or(&self.path).display();
+        is_read_only.then(|| {
+            format!(
+                "remount it read-write with `mount -o remount,rw {place}`, and type `allowlistd --detach` again"
+            )
+        })
+    }
+}
+
 /// Why something could not be pinned.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing can be pinned at {path}: {source}")]

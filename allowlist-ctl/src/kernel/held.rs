@@ -10,7 +10,7 @@ use aya::programs::ProgramError;
 use tracing::debug;
 
 use super::{
-    AttachError, Interface, Kernel, SyncError, XdpMode, attach,
+    AttachError, Interface, Kernel, RemoveError, SyncError, XdpMode, attach,
     link::Link,
     placing::{Place, placements},
     sys::LinkState,
@@ -188,10 +188,12 @@ impl Kernel {
     /// Takes the program off every interface and removes the pins.
     ///
     /// # Errors
-    /// What the file system answered.
-    pub fn detach_all(&mut self) -> io::Result<()> {
+    /// [`RemoveError`]; the filter stays on where it is then.
+    pub fn detach_all(&mut self) -> Result<(), RemoveError> {
+        // First what may fail: links that stay in force are looked after.
+        self.pins.remove_all()?;
         self.attached.clear();
-        self.pins.remove_all()
+        Ok(())
     }
 
     /// The interfaces that the program is on.

@@ -37,7 +37,7 @@ pub use self::{
     attach::XdpMode,
     clock::boot_clock,
     counters::{Counters, Totals},
-    error::{AttachError, LoadError, PinError, SyncError},
+    error::{AttachError, LoadError, PinError, RemoveError, SyncError},
     events::{Drop, DropReason, Events},
     held::{Attached, Happening},
     hits::Hits,

@@ -9,7 +9,10 @@ use std::{
 use allowlist_common::abi::{ABI_VERSION, HITS_PAGES, maps};
 use aya::maps::MapData;
 
-use super::{bpffs, error::LoadError};
+use super::{
+    bpffs,
+    error::{LoadError, RemoveError},
+};
 
 /// The directory of pins: `BPFFS/allowlist`.
 ///
@@ -156,11 +159,13 @@ impl Pins {
     /// Takes the filter off every interface by removing its pins; a daemon that runs still holds its links.
     ///
     /// # Errors
-    /// What the file system answered.
-    pub fn remove_all(&self) -> io::Result<()> {
+    /// [`RemoveError`].
+    pub fn remove_all(&self) -> Result<(), RemoveError> {
         match fs::remove_dir_all(&self.root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(RemoveError { path: self.root.clone(), source })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     copy::{self, Copying},
     create, is_new, lock_directory, tune, unreadable,
 };
-use crate::policy::Policy;
+use crate::{patience::patiently, policy::Policy};
 
 /// How every SQLite database begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -104,7 +104,7 @@ impl Found {
     }
 
     fn lock(&self) -> Result<File, StoreError> {
-        lock_directory(&self.directory)
+        patiently(|| lock_directory(&self.directory))
             .map_err(|source| StoreError::Directory { path: self.directory.clone(), source })?
             .ok_or_else(|| StoreError::Locked(self.directory.clone()))
     }

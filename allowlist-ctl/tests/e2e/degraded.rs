@@ -103,8 +103,25 @@ fn a_bpf_file_system_that_is_read_only_refuses_what_needs_a_pin() -> Result<()> 
     ensure!(interface["state"] == "attached" && interface["program_id"] == program, "{interface}");
     ensure!(lines(&server, "degraded=\"pins\"") == 1, "{}", server.log());
 
+    // So is taking the filter off, with a daemon and without one.
+    let detach = |server: &Server| -> Result<()> {
+        let mut detach = server.allowlistd(&["--detach"]);
+        let said = super::support::refuses(&mut detach, "Read-only file system")?;
+        let pins = server.pins();
+        let place = pins.parent().context("pins")?.display().to_string();
+        let remedy = format!("`mount -o remount,rw {place}`");
+        let named = format!("cannot remove the pins in {place}/allowlist");
+        ensure!(said.contains(&remedy) && said.contains(&named), "{said}");
+        ensure!(!said.contains('{'), "not a sentence: {said}");
+        Ok(())
+    };
+    detach(&server)?;
+    server.becomes("eth0", "attached")?;
+    served(server.bob(), redis)?;
+
     // A start is refused, and what is in force stays so.
     server.daemon()?.kill()?;
+    detach(&server)?;
     let mut start = server.allowlistd(&["--interface", "eth0"]);
     super::support::refuses(&mut start, "Read-only file system")?;
     served(server.bob(), redis)?;

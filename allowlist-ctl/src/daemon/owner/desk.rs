@@ -17,6 +17,9 @@ use crate::{
     store::audit::Filter,
 };
 
+/// What is said to whoever asks something of a daemon that has stopped.
+pub(in crate::daemon) const STOPPING: &str = "the daemon is stopping";
+
 /// Where tasks for the owner are handed in.
 #[derive(Clone)]
 pub(in crate::daemon) struct Desk(mpsc::Sender<Task>);
@@ -31,7 +34,7 @@ impl Desk {
         &self,
         task: impl FnOnce(&mut Owner) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let gone = || Problem::new(ErrorCode::Failed, "the daemon is stopping");
+        let gone = || Problem::new(ErrorCode::Failed, STOPPING);
         let (reply, answer) = oneshot::channel();
         let task: Task = Box::new(move |owner| {
             // Nobody waits for it any more where the connection was closed meanwhile.

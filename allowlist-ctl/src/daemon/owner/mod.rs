@@ -36,7 +36,7 @@ use self::{
     copies::Copies, followed::Untaken, lookout::Lookout, refusals::Refusals, trouble::Troubles,
 };
 pub(super) use self::{
-    desk::Desk,
+    desk::{Desk, STOPPING},
     followed::told,
     history::{Reverted, revert_at_start},
     report::{all_ended, pending},
@@ -307,7 +307,11 @@ impl Owner {
             let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
             self.on_record(&deed, false, |owner| {
                 owner.kernel.detach_all().map_err(|error| {
-                    Problem::new(ErrorCode::Failed, format!("cannot remove the pins: {error}"))
+                    let problem = Problem::new(ErrorCode::Failed, &error);
+                    match error.hint() {
+                        Some(hint) => problem.hint(hint),
+                        None => problem,
+                    }
                 })
             })?;
             // Afterwards, for a disk that is full must keep nobody from it.
