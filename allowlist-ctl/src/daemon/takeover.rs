@@ -17,7 +17,7 @@ use super::config::Settings;
 use crate::{
     kernel::{InForce, Pins},
     policy::Policy,
-    store::{Found, GoodCopy, Store, StoreError},
+    store::{Found, GoodCopy, Store, StoreError, quoted},
 };
 
 /// A store that may take over.
@@ -146,16 +146,6 @@ fn copy_in(database: &Path, copy: &Path, to: &str) -> String {
     let mut commands = away(database, to);
     commands.push(format!("cp -p {} {}", word(copy), word(database)));
     commands.join(" && ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// Opens the store, where it may take over what is in force.

@@ -329,3 +329,26 @@ fn a_damaged_entry_is_reported() {
     let Err(error) = Store::open(directory.path()) else { panic!("it was opened") };
     assert!(error.to_string().contains("is damaged: "), "{error}");
 }
+
+#[test]
+fn only_what_the_disk_holds_can_be_damaged() {
+    let path = Path::new("/state/allowlist.db");
+    for (code, is_damaged) in [
+        (rusqlite::ffi::SQLITE_CORRUPT, true),
+        (rusqlite::ffi::SQLITE_ERROR, true),
+        (rusqlite::ffi::SQLITE_READONLY, false),
+        (rusqlite::ffi::SQLITE_READONLY_DIRECTORY, false),
+        (rusqlite::ffi::SQLITE_CANTOPEN, false),
+        (rusqlite::ffi::SQLITE_PERM, false),
+        (rusqlite::ffi::SQLITE_BUSY, false),
+        (rusqlite::ffi::SQLITE_NOMEM, false),
+        (rusqlite::ffi::SQLITE_FULL, false),
+        (rusqlite::ffi::SQLITE_IOERR, false),
+    ] {
+        let failure = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let read = unreadable(path, failure());
+        assert_eq!(matches!(read, StoreError::Damaged { .. }), is_damaged, "{code}: {read}");
+        let said = read.to_string();
+        assert_eq!(said.starts_with("cannot write /state/allowlist.db: "), !is_damaged, "{said}");
+    }
+}
