@@ -134,6 +134,23 @@ impl Store {
         StoreIdentity { id: self.id, revision }
     }
 
+    /// Takes another identity, so that a copy of it which is elsewhere is another store from now on; `record` says so.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it is the one that it was then.
+    pub fn adopt(&mut self, record: &audit::Record) -> Result<audit::Appended, StoreError> {
+        let id = self
+            .connection
+            .query_row("SELECT randomblob(16)", [], |row| row.get(0))
+            .map_err(|source| self.write_error(source))?;
+        let draft = self.draft()?;
+        draft.identity(id)?;
+        let appended = draft.audit(record)?;
+        draft.commit()?;
+        self.id = id;
+        Ok(appended)
+    }
+
     /// Writes something that nobody reads, to see whether that goes; `thoroughly` reads everything before.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::{
         Author, Policy,
         change::{self, Change, Outcome},
     },
-    store::{PendingChange, Stamp, Store},
+    store::{PendingChange, Stamp, Store, StoreError, audit::Record},
 };
 
 /// Who takes a change back that nobody confirmed.
@@ -87,6 +87,24 @@ pub(in crate::daemon) fn revert_at_start(
             Ok(Reverted { policy, enforced: next, interface, restored })
         }
     }
+}
+
+/// Makes a store that was adopted another one, before anything of it is in force: what goes on with the same past
+/// elsewhere does not take over from it unasked.
+///
+/// # Errors
+/// [`StoreError`]; it is the one that it was then.
+pub(in crate::daemon) fn adopt(
+    store: &mut Store,
+    revision: u64,
+    message: &str,
+) -> Result<(), StoreError> {
+    let deed = Deed::of_everything("adopt", "adopt".into(), &daemon());
+    let done = deed.done(revision, revision, Value::Null);
+    let record = Record { message: Some(message.to_owned()), ..done };
+    let appended = store.adopt(&record)?;
+    Owner::log_done(&deed, &record, appended);
+    Ok(())
 }
 
 /// What takes a pending change back.
