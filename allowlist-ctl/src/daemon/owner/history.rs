@@ -134,7 +134,13 @@ impl Owner {
                 self.trouble.over(DegradedPart::Revert);
             }
             Err(problem) => {
-                let message = format!("cannot take back '{}': {problem}", pending.what);
+                let message = match self.trouble.message(DegradedPart::Store) {
+                    Some(store) if self.gone_back_from == Some(pending.revision) => format!(
+                        "'{}' was not confirmed and is taken back in the kernel already, but not on disk, which follows when the store can be written: {store}",
+                        pending.what
+                    ),
+                    _ => format!("cannot take back '{}': {problem}", pending.what),
+                };
                 self.trouble.begin(DegradedPart::Revert, message);
             }
         }
@@ -168,11 +174,14 @@ impl Owner {
             }
             if changes_policy {
                 if on_failure == OnFailure::Keep {
+                    self.gone_back_from = None;
                     // A disk that is full must not leave in force what nobody confirmed.
                     self.kernel.apply(&outcome.policy).map_err(|error| explain_sync(&error))?;
+                    self.gone_back_from = Some(pending.revision);
                 }
                 self.commit_or(&outcome, deed, on_failure, |draft| draft.pending(None))?;
             } else {
+                self.gone_back_from = Some(pending.revision);
                 self.write(deed, Value::Null, |draft| draft.pending(None))?;
             }
             self.set_pending(None);

@@ -70,6 +70,8 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     keep: Keep,
     pending: Option<PendingChange>,
+    /// The revision that waits to be confirmed, where the kernel has gone back from it already.
+    gone_back_from: Option<u64>,
     refusals: Refusals,
     lookout: Lookout,
     follower: Option<Follower>,
@@ -110,6 +112,7 @@ impl Owner {
             shared,
             keep,
             pending,
+            gone_back_from: None,
             refusals: Refusals::default(),
             lookout: Lookout::default(),
             follower: None,
