@@ -132,7 +132,7 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), settings.keep)?;
-    let (desk, stopped) = owner.start(interface.as_deref(), adopted.as_deref())?;
+    let (desk, stopped) = owner.start(interface.as_deref(), adopted)?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;
     }

@@ -11,21 +11,22 @@ use std::{
 };
 
 use allowlist_common::abi::StoreIdentity;
+use anyhow::Context as _;
 use tracing::warn;
 
-use super::config::Settings;
+use super::{config::Settings, owner};
 use crate::{
     kernel::{InForce, Pins},
     policy::Policy,
-    store::{Found, GoodCopy, Store, StoreError},
+    store::{Found, GoodCopy, Store, StoreError, quoted},
 };
 
 /// A store that may take over.
 pub(super) struct TakenOver {
     pub(super) store: Store,
     pub(super) policy: Policy,
-    /// What the trail is told where another store than the one in force was adopted.
-    pub(super) adopted: Option<String>,
+    /// Whether another store than the one in force was adopted.
+    pub(super) adopted: bool,
     /// Whether what was counted and hit is another store's.
     pub(super) counts_are_foreign: bool,
 }
@@ -36,22 +37,26 @@ enum Refusal {
     /// There is none, or nothing is in it.
     #[error(
         "{} has no policy, and one is in force{}, which stays so: {}, or start allowlistd once with --adopt-store to begin with an empty policy that admits everyone, or take the filter off with `allowlistd --detach`",
-        .path.display(), .of, PutBack(.path)
+        .path.display(), .of, PutBack(.path, .id.as_ref())
     )]
     Nothing {
         /// The database that there should be.
         path: PathBuf,
         /// What is in force.
         of: Of,
+        /// The id of the store in force, where it is known.
+        id: Option<[u8; 16]>,
     },
     /// It is another one.
     #[error(
         "{} is another store than the one whose policy is in force, which stays so: {}, or start allowlistd once with --adopt-store to put in force what is in this one, or take the filter off with `allowlistd --detach`",
-        .path.display(), PutBack(.path)
+        .path.display(), PutBack(.path, Some(.id))
     )]
     Another {
         /// The database.
         path: PathBuf,
+        /// The id of the store in force.
+        id: [u8; 16],
     },
     /// It is one of the past.
     #[error(
@@ -86,12 +91,14 @@ impl fmt::Display for Of {
     }
 }
 
-/// How to have the store again that is in force.
-struct PutBack<'a>(&'a Path);
+/// How to have the store again that is in force, of which the id may be known.
+struct PutBack<'a>(&'a Path, Option<&'a [u8; 16]>);
 
 impl fmt::Display for PutBack<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(GoodCopy { path, identity, made }) = GoodCopy::of(self.0) else {
+        // One of another store would be refused as well.
+        let is_of_it = |copy: &GoodCopy| self.1.is_none_or(|id| copy.identity.id == *id);
+        let Some(GoodCopy { path, identity, made }) = GoodCopy::of(self.0).filter(is_of_it) else {
             return f.write_str("put back the one that was there");
         };
         let (command, revision) = (copy_in(self.0, &path, ".away"), identity.revision);
@@ -148,16 +155,6 @@ fn copy_in(database: &Path, copy: &Path, to: &str) -> String {
     commands.join(" && ")
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// Opens the store, where it may take over what is in force.
 ///
 /// # Errors
@@ -199,8 +196,12 @@ pub(super) fn open(settings: &Settings, pins: &Pins) -> anyhow::Result<TakenOver
         InForce::From(in_force) => identity.is_none_or(|identity| identity.id != in_force.id),
         InForce::Nothing | InForce::Nameless => false,
     };
-    let (store, policy) = found.open().map_err(explain)?;
-    Ok(TakenOver { store, policy, adopted, counts_are_foreign })
+    let (mut store, policy) = found.open().map_err(explain)?;
+    if let Some(message) = &adopted {
+        // Where the daemon is killed before this is pinned, it is to be adopted again.
+        owner::adopt(&mut store, policy.revision, message).context("cannot adopt the store")?;
+    }
+    Ok(TakenOver { store, policy, adopted: adopted.is_some(), counts_are_foreign })
 }
 
 /// Whether a store may take over what is in force; `None` is one without anything in it.
@@ -208,10 +209,11 @@ fn check(in_force: &InForce, found: Option<StoreIdentity>, path: &Path) -> Resul
     let path = path.to_owned();
     match (in_force, found) {
         (InForce::From(in_force), None) => {
-            Err(Refusal::Nothing { path, of: Of(Some(in_force.revision)) })
+            let of = Of(Some(in_force.revision));
+            Err(Refusal::Nothing { path, of, id: Some(in_force.id) })
         }
         (InForce::From(in_force), Some(found)) if found.id != in_force.id => {
-            Err(Refusal::Another { path })
+            Err(Refusal::Another { path, id: in_force.id })
         }
         (InForce::From(in_force), Some(found)) if found.revision < in_force.revision => {
             let (found, in_force) = (found.revision, in_force.revision);
@@ -219,7 +221,7 @@ fn check(in_force: &InForce, found: Option<StoreIdentity>, path: &Path) -> Resul
         }
         // Nobody has made a change in a store of revision 0.
         (InForce::Nameless, found) if found.is_none_or(|found| found.revision == 0) => {
-            Err(Refusal::Nothing { path, of: Of(None) })
+            Err(Refusal::Nothing { path, of: Of(None), id: None })
         }
         _ => Ok(()),
     }

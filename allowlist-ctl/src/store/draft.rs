@@ -106,6 +106,16 @@ impl Draft<'_> {
         }))
     }
 
+    /// Makes it another store than the one it was a branch of, which goes on elsewhere perhaps.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn identity(&self, id: [u8; 16]) -> Result<(), StoreError> {
+        let written =
+            self.transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'store_id'", [id]);
+        self.checked(written.map(drop))
+    }
+
     /// Appends to the audit trail.
     ///
     /// # Errors

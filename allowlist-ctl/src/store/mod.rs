@@ -9,6 +9,7 @@ mod load;
 mod lock;
 mod pending;
 mod revisions;
+mod rights;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use allowlist_common::abi::StoreIdentity;
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 
-use self::copy::Copying;
+use self::{copy::Copying, rights::Rights};
 
 pub use self::{
     copy::{CopyError, GoodCopy},
@@ -31,6 +32,7 @@ pub use self::{
     lock::lock_directory,
     pending::{Deadline, PendingChange},
     revisions::{KeepRevisions, Revision},
+    rights::quoted,
 };
 use crate::policy::{Policy, difference::GroupTerms};
 
@@ -44,7 +46,7 @@ const FILE: &str = "allowlist.db";
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory cannot be made or written.
-    #[error("cannot write the state directory {path}: {source}")]
+    #[error("cannot write the state directory {path}: {source}{}", Rights::of_directory(.path, .source))]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -81,7 +83,7 @@ pub enum StoreError {
     )]
     Gone(PathBuf),
     /// Writing failed.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}: {source}{}", Rights::of_database(.path, .source))]
     Write {
         /// The database.
         path: PathBuf,
@@ -112,12 +114,17 @@ impl Store {
     }
 
     /// Whether the file that is open is still the one that the next start will find.
-    fn check_there(&self) -> Result<(), StoreError> {
-        let now = fs::metadata(&self.path).map(|about| (about.dev(), about.ino()));
-        if now.is_ok_and(|now| now == self.file) {
-            Ok(())
-        } else {
-            Err(StoreError::Gone(self.path.clone()))
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] where it is not.
+    pub fn check_there(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(about) if (about.dev(), about.ino()) == self.file => Ok(()),
+            Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                let path = self.path.parent().unwrap_or(&self.path).to_owned();
+                Err(StoreError::Directory { path, source })
+            }
+            _ => Err(StoreError::Gone(self.path.clone())),
         }
     }
 
@@ -125,6 +132,23 @@ impl Store {
     #[must_use]
     pub const fn identity(&self, revision: u64) -> StoreIdentity {
         StoreIdentity { id: self.id, revision }
+    }
+
+    /// Takes another identity, so that a copy of it which is elsewhere is another store from now on; `record` says so.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it is the one that it was then.
+    pub fn adopt(&mut self, record: &audit::Record) -> Result<audit::Appended, StoreError> {
+        let id = self
+            .connection
+            .query_row("SELECT randomblob(16)", [], |row| row.get(0))
+            .map_err(|source| self.write_error(source))?;
+        let draft = self.draft()?;
+        draft.identity(id)?;
+        let appended = draft.audit(record)?;
+        draft.commit()?;
+        self.id = id;
+        Ok(appended)
     }
 
     /// Writes something that nobody reads, to see whether that goes; `thoroughly` reads everything before.
@@ -271,9 +295,17 @@ fn unwritable(path: &Path, source: rusqlite::Error) -> StoreError {
 fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StoreError::Foreign(path.to_owned()),
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
-            StoreError::Write { path: path.to_owned(), source: error }
-        }
+        // That it could not be read says nothing of what is in it.
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::OutOfMemory,
+        ) => StoreError::Write { path: path.to_owned(), source: error },
         _ => StoreError::Damaged { path: path.to_owned(), reason: error.to_string() },
     }
 }

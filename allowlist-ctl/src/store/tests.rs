@@ -329,3 +329,56 @@ fn a_damaged_entry_is_reported() {
     let Err(error) = Store::open(directory.path()) else { panic!("it was opened") };
     assert!(error.to_string().contains("is damaged: "), "{error}");
 }
+
+#[test]
+fn only_what_the_disk_holds_can_be_damaged() {
+    let path = Path::new("/state/allowlist.db");
+    for (code, is_damaged) in [
+        (rusqlite::ffi::SQLITE_CORRUPT, true),
+        (rusqlite::ffi::SQLITE_ERROR, true),
+        (rusqlite::ffi::SQLITE_READONLY, false),
+        (rusqlite::ffi::SQLITE_READONLY_DIRECTORY, false),
+        (rusqlite::ffi::SQLITE_CANTOPEN, false),
+        (rusqlite::ffi::SQLITE_PERM, false),
+        (rusqlite::ffi::SQLITE_BUSY, false),
+        (rusqlite::ffi::SQLITE_NOMEM, false),
+        (rusqlite::ffi::SQLITE_FULL, false),
+        (rusqlite::ffi::SQLITE_IOERR, false),
+    ] {
+        let failure = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let read = unreadable(path, failure());
+        assert_eq!(matches!(read, StoreError::Damaged { .. }), is_damaged, "{code}: {read}");
+        let said = read.to_string();
+        assert_eq!(said.starts_with("cannot write /state/allowlist.db: "), !is_damaged, "{said}");
+    }
+}
+
+#[test]
+fn a_store_that_is_adopted_is_another_one_with_the_same_policy() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut store, policy) = grown(scratch.path(), 10);
+    let before = store.identity(policy.revision);
+    let record = audit::Record {
+        time: Timestamp::from_second(1_800_000_000).unwrap(),
+        author: Author { uid: 0, name: "allowlistd".into() },
+        action: "adopt".into(),
+        subjects: std::collections::BTreeSet::new(),
+        from_revision: policy.revision,
+        to_revision: policy.revision,
+        result: crate::policy::audit::AuditResult::Done,
+        message: Some("adopted".into()),
+        details: serde_json::Value::Null,
+    };
+    store.adopt(&record).unwrap();
+    let adopted = store.identity(policy.revision);
+    assert_ne!(adopted.id, before.id);
+    drop(store);
+    let found = Found::look(scratch.path()).unwrap();
+    assert_eq!(found.identity(), Some(adopted));
+    let (store, read) = found.open().unwrap();
+    assert_eq!(shown(&read), shown(&policy));
+    let all = audit::Filter { name: None, since: None, limit: usize::MAX };
+    let last = store.audit(&all).unwrap().pop().unwrap();
+    assert_eq!(last.record.action, "adopt");
+    assert!(store.verify_audit().unwrap().broken.is_none());
+}

@@ -1,6 +1,11 @@
 //! A damaged store: the start is refused and names the last good copy; what is printed leads back, typed as it is.
 
-use std::{fs, fs::File, os::unix::fs::FileExt as _, path::Path, process::Command};
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::{FileExt as _, PermissionsExt as _, chown},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -21,7 +26,9 @@ fn copied() -> Result<Server> {
     // The next copy is an hour away; a start makes one where there is none of what is there.
     server.restart()?;
     until("a copy", PATIENCE, || {
-        server.log().contains("copied the store").then_some(())?;
+        // Not one that was begun before the last change.
+        let copied = |line: &str| line.contains("copied the store") && line.contains("revision=3");
+        server.log().lines().any(copied).then_some(())?;
         server.path("state/allowlist.db.good").exists().then_some(())
     })?;
     Ok(server)
@@ -143,5 +150,44 @@ fn changes_that_were_cut_off_beside_the_store_are_missed() -> Result<()> {
     fs::write(&wal, &whole)?;
     server.start()?;
     ensure!(server.revision()? == 5);
+    Ok(())
+}
+
+#[test]
+fn a_store_that_may_not_be_written_is_not_damaged_and_its_owner_and_mode_are_told() -> Result<()> {
+    let (away, back) = (Some(1000), Some(0));
+    // Whose the directory and the database are made, with which modes.
+    for (description, directory, database) in [
+        ("a directory of another user", (away, 0o755), (back, 0o600)),
+        ("a directory of another user alone", (away, 0o700), (back, 0o600)),
+        ("a directory that cannot be written", (back, 0o555), (back, 0o600)),
+        ("a directory with no rights", (back, 0o000), (back, 0o600)),
+        ("a database of another user", (back, 0o700), (away, 0o600)),
+        ("a database that cannot be written", (back, 0o700), (back, 0o444)),
+        ("a database with no rights", (back, 0o700), (back, 0o000)),
+        ("all of another user", (away, 0o700), (away, 0o600)),
+    ] {
+        let mut server = copied()?;
+        server.make("PUT /v1/services/web", &json!({"ports": ["tcp/80"]}))?;
+        server.daemon()?.terminate()?;
+        let (place, path) = (server.path("state"), server.path("state/allowlist.db"));
+        for (path, (owner, mode)) in [(&path, database), (&place, directory)] {
+            chown(path, owner, owner)?;
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        let told = refuses(&mut server.allowlistd(&START), "cannot write ")
+            .with_context(|| description.to_owned())?;
+        let advice = told.contains(": `chown -R root: ") && told.contains(" with mode ");
+        ensure!(advice && !told.contains("damaged"), "{description}: {told}");
+        ensure!(
+            !told.contains(".good") && !told.contains("--adopt-store"),
+            "{description}: {told}"
+        );
+        is_in_force(&server).with_context(|| description.to_owned())?;
+
+        type_printed(&told)?;
+        server.start().with_context(|| description.to_owned())?;
+        ensure!(server.revision()? == 4, "{description}");
+    }
     Ok(())
 }

@@ -150,6 +150,15 @@ fn a_store_that_is_taken_away_refuses_changes_until_it_is_back() -> Result<()> {
     let entries = |address| json!({"entries": [{"entry": address}]});
     server.make("PUT /v1/services/redis", &json!({"ports": ["tcp/6379"]}))?;
     server.make("POST /v1/lists/redis/add", &entries("10.77.0.2"))?;
+    // Nobody needs to change anything for it to be told, and for it to be over.
+    fs::rename(server.path("state"), server.path("away"))?;
+    until("that it is told", PATIENCE, || {
+        degraded(&server).ok()?.contains(&"store".to_owned()).then_some(())
+    })?;
+    fs::rename(server.path("away"), server.path("state"))?;
+    is_well(&server)?;
+    ensure!(lines(&server, "removed or replaced while in use") == 1, "{}", server.log());
+
     fs::rename(server.path("state"), server.path("away"))?;
     let refused = server.ask("POST /v1/lists/redis/add", &entries("10.77.0.3"))?;
     let refused = refused.refused(500, "failed")?;

@@ -66,7 +66,17 @@ fn what_nobody_confirmed_is_taken_back_though_the_disk_is_full() -> Result<()> {
         served(server.alice(), redis)?;
         ensure!(is_pending(&server)?, "it was written to a disk that is full");
         let refused = server.ask("POST /v1/lists/redis/add", &bob)?.refused(409, "pending")?;
-        ensure!(refused["hint"].is_string(), "{refused}");
+        let hint = refused["hint"].as_str().context("no hint")?;
+        ensure!(!hint.contains("confirm"), "{refused}");
+        let told = until("what is in its way to be told", PATIENCE, || {
+            server.done(&["status"]).ok().filter(|told| told.contains("DEGRADED: REVERT"))
+        })?;
+        let said = "taken back in the kernel already, but not on disk";
+        ensure!(told.contains(said) && told.contains("is full"), "{told}");
+        ensure!(told.contains("NOT CONFIRMED: "), "{told}");
+        for wrong in ["nothing was changed", "allowlist-ctl confirm", "cannot take back"] {
+            ensure!(!told.contains(wrong), "{told}");
+        }
         server.ask("POST /v1/confirm", &Value::Null)?.refused(409, "pending")?;
 
         disk.empty()?;

@@ -236,3 +236,60 @@ fn a_pin_of_the_store_that_somebody_removes_is_put_back() -> Result<()> {
     until("the pin", PATIENCE, || pin.exists().then_some(()))?;
     Ok(())
 }
+
+#[test]
+fn a_branch_that_was_left_by_an_adoption_is_another_store() -> Result<()> {
+    let mut server = closed()?;
+    until("a copy", PATIENCE, || server.path("state/allowlist.db.good").exists().then_some(()))?;
+    server.daemon()?.terminate()?;
+    let kept = state(&server)?;
+    let sql = "DELETE FROM entry; DELETE FROM revision WHERE number = 2;
+               UPDATE meta SET value = 1 WHERE key = 'revision'";
+    let database = rusqlite::Connection::open(server.path("state/allowlist.db"))?;
+    database.execute_batch(sql)?;
+    database.close().map_err(|(_, error)| error)?;
+    server.set_options(&["--interface", "eth0", "--adopt-store"]);
+    server.start()?;
+    // It is to be adopted once.
+    server.restart()?;
+    let rows = server.trail()?;
+    ensure!(rows.iter().filter(|row| row["action"] == "adopt").count() == 1, "{rows:?}");
+    server.make("POST /v1/lists/redis/add", &json!({"entries": [{"entry": "10.77.0.2"}]}))?;
+    ensure!(server.revision()? == 2);
+    server.daemon()?.terminate()?;
+
+    // The old disk returns, with a store of the revision that is in force.
+    move_state(&server, "state", "adopted")?;
+    fs::create_dir(server.path("state"))?;
+    for (path, bytes) in kept {
+        fs::write(path, bytes)?;
+    }
+    let told = refuses(&mut server.allowlistd(&START), "is another store than the one")?;
+    ensure!(!told.contains("last good copy"), "one that would be refused as well: {told}");
+    is_in_force(&server)?;
+    fs::remove_dir_all(server.path("state"))?;
+    move_state(&server, "adopted", "state")?;
+    server.set_options(&START);
+    server.start()?;
+    ensure!(server.get("/v1/audit/verify")?["broken"].is_null());
+    is_in_force(&server)
+}
+
+#[test]
+fn a_daemon_that_was_killed_while_it_adopted_a_store_adopts_it_again() -> Result<()> {
+    let mut server = closed()?;
+    server.daemon()?.terminate()?;
+    // What such a kill leaves: the store has its new identity, and the old one is pinned.
+    let database = rusqlite::Connection::open(server.path("state/allowlist.db"))?;
+    database.execute("UPDATE meta SET value = randomblob(16) WHERE key = 'store_id'", [])?;
+    database.close().map_err(|(_, error)| error)?;
+    let told = refuses(&mut server.allowlistd(&START), "is another store than the one")?;
+    ensure!(told.contains("--adopt-store"), "{told}");
+    is_in_force(&server)?;
+    server.set_options(&["--interface", "eth0", "--adopt-store"]);
+    server.start()?;
+    is_in_force(&server)?;
+    server.set_options(&START);
+    server.restart()?;
+    is_in_force(&server)
+}

@@ -85,6 +85,12 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
 /// The change that is taken back unless somebody confirms it.
 fn waiting(pending: &Pending) -> [String; 2] {
     let Pending { what, by, revision, seconds_left, .. } = pending;
+    if *seconds_left == 0 {
+        return [
+            format!("NOT CONFIRMED: '{what}' of {}, is being taken back", by.name),
+            format!("revision {revision}; its time is over: make the change again"),
+        ];
+    }
     [
         format!("TO BE CONFIRMED: '{what}' of {}, taken back in {}", by.name, span(*seconds_left)),
         format!(

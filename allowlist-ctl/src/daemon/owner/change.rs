@@ -87,6 +87,15 @@ impl Owner {
     /// While a change waits to be confirmed, no other one is made.
     pub(super) fn check_free(&self) -> Result<(), Problem> {
         let Some(pending) = &self.pending else { return Ok(()) };
+        if pending.deadline.seconds_left() == 0 {
+            let (what, by) = (&pending.what, &pending.by.name);
+            let message = format!(
+                "'{what}' of {by} was not confirmed and is being taken back; nothing was changed"
+            );
+            return Err(Problem::new(ErrorCode::Pending, message).hint(
+                "try again when that is done; `allowlist-ctl status` says what is in its way",
+            ));
+        }
         let message = format!(
             "'{}' of {} waits to be confirmed, for {} seconds more; nothing was changed",
             pending.what,
@@ -196,6 +205,7 @@ impl Owner {
 
     pub(super) fn set_pending(&mut self, pending: Option<PendingChange>) {
         self.pending = pending;
+        self.gone_back_from = None;
         self.shared.set_pending(self.pending.clone());
     }
 }

@@ -61,6 +61,13 @@ impl Owner {
         }
     }
 
+    /// Tries a copy that failed again at once, for what was in its way may be gone.
+    pub(super) fn copy_again(&mut self) {
+        if self.trouble.has(DegradedPart::Copy) {
+            self.copies.next = Instant::now();
+        }
+    }
+
     fn copy_failed(&mut self, error: &CopyError) {
         self.copies.next = Instant::now() + AGAIN;
         self.trouble.begin(DegradedPart::Copy, error);

@@ -14,7 +14,7 @@ use crate::{
         Author, Policy,
         change::{self, Change, Outcome},
     },
-    store::{PendingChange, Stamp, Store},
+    store::{PendingChange, Stamp, Store, StoreError, audit::Record},
 };
 
 /// Who takes a change back that nobody confirmed.
@@ -89,6 +89,24 @@ pub(in crate::daemon) fn revert_at_start(
     }
 }
 
+/// Makes a store that was adopted another one, before anything of it is in force: what goes on with the same past
+/// elsewhere does not take over from it unasked.
+///
+/// # Errors
+/// [`StoreError`]; it is the one that it was then.
+pub(in crate::daemon) fn adopt(
+    store: &mut Store,
+    revision: u64,
+    message: &str,
+) -> Result<(), StoreError> {
+    let deed = Deed::of_everything("adopt", "adopt".into(), &daemon());
+    let done = deed.done(revision, revision, Value::Null);
+    let record = Record { message: Some(message.to_owned()), ..done };
+    let appended = store.adopt(&record)?;
+    Owner::log_done(&deed, &record, appended);
+    Ok(())
+}
+
 /// What takes a pending change back.
 fn revert_of(pending: &PendingChange, action: &'static str, author: &Arc<Author>) -> Deed {
     let mut deed = Deed::of_everything(action, format!("{action} of {}", pending.what), author);
@@ -116,7 +134,13 @@ impl Owner {
                 self.trouble.over(DegradedPart::Revert);
             }
             Err(problem) => {
-                let message = format!("cannot take back '{}': {problem}", pending.what);
+                let message = match self.trouble.message(DegradedPart::Store) {
+                    Some(store) if self.gone_back_from == Some(pending.revision) => format!(
+                        "'{}' was not confirmed and is taken back in the kernel already, but not on disk, which follows when the store can be written: {store}",
+                        pending.what
+                    ),
+                    _ => format!("cannot take back '{}': {problem}", pending.what),
+                };
                 self.trouble.begin(DegradedPart::Revert, message);
             }
         }
@@ -150,11 +174,14 @@ impl Owner {
             }
             if changes_policy {
                 if on_failure == OnFailure::Keep {
+                    self.gone_back_from = None;
                     // A disk that is full must not leave in force what nobody confirmed.
                     self.kernel.apply(&outcome.policy).map_err(|error| explain_sync(&error))?;
+                    self.gone_back_from = Some(pending.revision);
                 }
                 self.commit_or(&outcome, deed, on_failure, |draft| draft.pending(None))?;
             } else {
+                self.gone_back_from = Some(pending.revision);
                 self.write(deed, Value::Null, |draft| draft.pending(None))?;
             }
             self.set_pending(None);

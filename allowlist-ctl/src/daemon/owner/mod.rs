@@ -38,7 +38,7 @@ use self::{
 pub(super) use self::{
     desk::{Desk, STOPPING},
     followed::told,
-    history::{Reverted, revert_at_start},
+    history::{Reverted, adopt, revert_at_start},
     report::{all_ended, pending},
     trail::Deed,
 };
@@ -70,6 +70,8 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     keep: Keep,
     pending: Option<PendingChange>,
+    /// The revision that waits to be confirmed, where the kernel has gone back from it already.
+    gone_back_from: Option<u64>,
     refusals: Refusals,
     lookout: Lookout,
     follower: Option<Follower>,
@@ -110,6 +112,7 @@ impl Owner {
             shared,
             keep,
             pending,
+            gone_back_from: None,
             refusals: Refusals::default(),
             lookout: Lookout::default(),
             follower: None,
@@ -124,16 +127,16 @@ impl Owner {
     }
 
     /// Attaches what is wanted, takes the filter off what was attached by a change that is `taken_back`, and begins to
-    /// take tasks. What is said of a store that was `adopted` goes into its trail.
+    /// take tasks. That a store was `adopted` is pinned only when it is in force.
     ///
     /// # Errors
     /// Where interfaces are there, and none of them can be attached.
     pub(super) fn start(
         mut self,
         taken_back: Option<&str>,
-        adopted: Option<&str>,
+        adopted: bool,
     ) -> anyhow::Result<(Desk, oneshot::Receiver<()>)> {
-        if adopted.is_none() {
+        if !adopted {
             // Before anything is in force that does not say where it is from.
             self.kernel.note_store(&self.store.identity(self.policy.revision))?;
             self.is_noted = true;
@@ -147,10 +150,8 @@ impl Owner {
         if let Err(error) = self.kernel.settle() {
             warn!("cannot keep the pins of this program alone: {error}");
         }
-        if let Some(message) = adopted {
+        if adopted {
             self.note_store();
-            let deed = Deed::of_everything("adopt", "adopt".into(), &history::daemon());
-            self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
         }
         self.shared.set_hits(self.kernel.hits());
         let (desk, tasks) = mpsc::channel();

@@ -77,6 +77,11 @@ impl Troubles {
         self.now.contains_key(&what)
     }
 
+    /// What is said of it, where it does not work.
+    pub(super) fn message(&self, what: DegradedPart) -> Option<&str> {
+        self.now.get(&what).map(|known| known.message.as_str())
+    }
+
     fn tell(&self) {
         self.shared.set_degraded(self.now.values().cloned().collect());
     }
@@ -86,6 +91,10 @@ impl Owner {
     /// Tries whether the store works again.
     pub(super) fn try_store(&mut self) {
         if !self.trouble.has(DegradedPart::Store) {
+            // Though nobody changes anything: the next start would not find it.
+            if let Err(error) = self.store.check_there() {
+                drop(self.trouble.of_store(&error));
+            }
             return;
         }
         let was_damaged = self.trouble.read_again;
@@ -94,7 +103,10 @@ impl Owner {
         }
         self.trouble.read_again = None;
         match self.store.probe(was_damaged.is_some()) {
-            Ok(()) => self.trouble.over(DegradedPart::Store),
+            Ok(()) => {
+                self.trouble.over(DegradedPart::Store);
+                self.copy_again();
+            }
             Err(error) => drop(self.trouble.of_store(&error)),
         }
     }

@@ -39,15 +39,3 @@ fn only_the_store_in_force_or_a_newer_state_of_it_takes_over() {
         }
     }
 }
-
-#[test]
-fn words_are_quoted_where_a_shell_needs_it() {
-    for (word, expected) in [
-        ("/var/lib/allowlist/allowlist.db", "/var/lib/allowlist/allowlist.db"),
-        ("/a b/c", "'/a b/c'"),
-        ("it's", r"'it'\''s'"),
-        ("$HOME", "'$HOME'"),
-    ] {
-        assert_eq!(quoted(word), expected);
-    }
-}

@@ -241,6 +241,14 @@ No interface has the filter.
     let text = written(&status);
     assert!(text.starts_with(expected), "{text}");
     assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    // What would be refused is not proposed.
+    status.pending.iter_mut().for_each(|pending| pending.seconds_left = 0);
+    let text = written(&status);
+    assert!(
+        text.contains("\nNOT CONFIRMED: 'add redis' of alice, is being taken back\n"),
+        "{text}"
+    );
+    assert!(!text.contains("allowlist-ctl confirm"), "{text}");
 }
 
 #[test]
