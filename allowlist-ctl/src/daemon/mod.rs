@@ -127,7 +127,9 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
         pins.forget_counts()?;
     }
     let mut kernel = Kernel::load(pins, &enforced)?;
-    kernel.forget_hits(&restored);
+    kernel.forget_hits(restored);
+    // They may be another entry's soon, and what they matched last was an earlier daemon's.
+    kernel.forget_hits(enforced.ids.free());
     let events = kernel.take_events();
     let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);

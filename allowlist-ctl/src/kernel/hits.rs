@@ -43,7 +43,7 @@ impl HitMaps {
     }
 
     /// Forgets the hits of entries; a refusal leaves one that is not theirs.
-    pub(super) fn forget(&mut self, ids: &[u32]) {
+    pub(super) fn forget(&mut self, ids: impl IntoIterator<Item = u32>) {
         for id in ids {
             if let Some(page) = self.pages.get_mut((id / HITS_PAGE) as usize) {
                 let _ = self.calls.patiently(|| page.set(id % HITS_PAGE, 0, 0));

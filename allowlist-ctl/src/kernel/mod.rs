@@ -202,7 +202,7 @@ impl Kernel {
     }
 
     /// Forgets when entries last decided: their ids were others' meanwhile.
-    pub fn forget_hits(&mut self, ids: &[u32]) {
+    pub fn forget_hits(&mut self, ids: impl IntoIterator<Item = u32>) {
         self.hit_maps.forget(ids);
     }
 

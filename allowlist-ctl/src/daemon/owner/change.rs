@@ -173,7 +173,7 @@ impl Owner {
         let before = std::mem::replace(&mut self.policy, next.clone());
         // After the store: what is pinned is never ahead of it.
         self.note_store();
-        self.kernel.forget_hits(&outcome.restored);
+        self.kernel.forget_hits(outcome.restored.iter().copied());
         self.shared.set_hits(self.kernel.hits());
         self.shared.set_policy(next.clone());
         if followed::paths(&before) != followed::paths(next) {
