@@ -99,4 +99,17 @@ mod tests {
         ids.pass_time(after(3));
         assert_eq!(ids.take(), 10);
     }
+
+    #[test]
+    fn starts_and_changes_in_turns_take_no_more_and_more() {
+        let mut taken: Vec<u32> = Vec::new();
+        for start in 0..20 {
+            let mut ids = EntryIds::from_taken(taken.iter().copied());
+            ids.pass_time(Timestamp::from_second(start).unwrap());
+            // All of a list is replaced.
+            taken.drain(..).for_each(|id| ids.give_back(id));
+            taken.extend((0..100).map(|_| ids.take()));
+            assert!(ids.highest() <= 200, "{} after {start} starts", ids.highest());
+        }
+    }
 }
