@@ -151,6 +151,7 @@ fn executable(messages: &[Value], target: &str, is_test: bool) -> Result<PathBuf
     path.map(PathBuf::from).with_context(|| format!("cargo built no {target}"))
 }
 
+/// All of it is in memory already, and what is tested may lie below `/tmp`, where nothing must be mounted.
 const HEAD: &str = r#"#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=/tmp HOME=/
 /bin/busybox mkdir -p /proc /sys /dev /tmp /run /etc /bin
@@ -158,7 +159,6 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin TMPDIR=/tmp HOME=/
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /run
 mount -t bpf bpf /sys/fs/bpf
 mkdir -p /run/netns
