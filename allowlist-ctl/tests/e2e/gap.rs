@@ -123,8 +123,12 @@ impl Scene {
     /// Lays the spare cable anew. What comes over it before the filter is on it is nobody's promise; from then on, all is
     /// judged.
     fn recreate(&mut self) -> Result<()> {
-        drop(self.spare.take());
         let host = &self.server.network.server;
+        if let Some(before) = self.spare.take() {
+            // At once, and not when the kernel gets round to its namespace.
+            host.namespace.run("ip", &["link", "delete", SPARE])?;
+            drop(before);
+        }
         let spare = Wire::new(host, SPARE)?;
         let links = host.namespace.run("ip", &["-json", "link", "show", SPARE])?;
         let link = &serde_json::from_str::<serde_json::Value>(&links)?[0]["ifindex"];
