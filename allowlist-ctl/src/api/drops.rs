@@ -74,10 +74,3 @@ pub enum DropReason {
     /// A later fragment on a strict interface, from a source that no service admits.
     FragmentRefused,
 }
-
-/// Told where packets were dropped without a report: too many at once, or more than the reader could take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LostEvents {
-    /// How many events it missed.
-    pub events: u64,
-}

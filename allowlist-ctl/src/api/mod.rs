@@ -8,6 +8,7 @@ mod audit;
 mod change;
 mod document;
 mod drops;
+mod events;
 mod failure;
 mod history;
 mod listing;
@@ -23,7 +24,8 @@ pub use self::{
         GroupSettings, MAX_CONFIRM, ModeSetting, ServiceSettings, Shutdown,
     },
     document::{DocumentEntry, GroupDocument, PolicyDocument, ServiceDocument},
-    drops::{DropReason, DroppedPacket, DroppedPackets, Drops, LostEvents},
+    drops::{DropReason, DroppedPacket, DroppedPackets, Drops},
+    events::{ChangeEvent, ChangeState, EventKind, EventKinds, InvalidKinds, LostEvents},
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},

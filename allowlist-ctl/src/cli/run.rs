@@ -114,7 +114,7 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             Ok(render::drops(&drops, Timestamp::now(), console.stdout, console.paint)?)
         }
         Meaning::Follow => {
-            follow(client.send(&Request::get("/v1/drops/follow"))?, args.json, console)
+            follow(client.send(&Request::get("/v1/events?only=drop"))?, args.json, console)
         }
         Meaning::Change(mut change) => {
             let reply = send_change(&client, &mut change, console)?;

@@ -1,8 +1,7 @@
-//! Reports of dropped packets: gathered by what they have in common, and told live to whoever follows.
+//! Reports of dropped packets, gathered by what they have in common.
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     io,
     net::IpAddr,
     os::fd::AsFd as _,
@@ -12,29 +11,19 @@ use std::{
 };
 
 use allowlist_common::parse::Aside;
-use axum::body::Body;
-use http_body_util::StreamBody;
-use hyper::body::{Bytes, Frame};
 use jiff::Timestamp;
 use nix::poll::{PollFd, PollFlags, poll};
-use serde::Serialize;
-use tokio::sync::broadcast;
-use tokio_stream::{
-    StreamExt as _, wrappers::BroadcastStream, wrappers::errors::BroadcastStreamRecvError,
-};
 use tracing::warn;
 
 use super::shared::Shared;
 use crate::{
-    api::{DropReason, DroppedPacket, DroppedPackets, Drops, LostEvents},
+    api::{DropReason, DroppedPacket, DroppedPackets, Drops},
     kernel::{self, Events},
     policy::{Name, port::Ports},
 };
 
 /// Sources, services and ports that are kept; the oldest make room for new ones.
 const KEPT: usize = 4096;
-/// Events that a follower may be behind.
-const BEHIND: usize = 1024;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What gathered packets have in common.
@@ -52,44 +41,13 @@ struct Log {
     drops: HashMap<Key, DroppedPackets>,
 }
 
-/// What followers are told.
-#[derive(Clone)]
-enum News {
-    Packet(Arc<DroppedPacket>),
-    Lost(LostEvents),
-}
-
 /// The gathered reports.
-pub(super) struct DropLog {
-    log: Mutex<Log>,
-    /// None once the daemon ends.
-    followers: Mutex<Option<broadcast::Sender<News>>>,
-}
+#[derive(Default)]
+pub(super) struct DropLog(Mutex<Log>);
 
 impl DropLog {
-    pub(super) fn new() -> Self {
-        let followers = Mutex::new(Some(broadcast::Sender::new(BEHIND)));
-        Self { log: Mutex::default(), followers }
-    }
-
-    /// Ends the streams of all followers.
-    pub(super) fn end(&self) {
-        self.followers().take();
-    }
-
-    fn followers(&self) -> MutexGuard<'_, Option<broadcast::Sender<News>>> {
-        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, news: News) {
-        if let Some(followers) = self.followers().as_ref() {
-            // An error says that nobody follows.
-            let _ = followers.send(news);
-        }
-    }
-
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The latest drops, at most `limit` of them.
@@ -101,24 +59,6 @@ impl DropLog {
         drops.sort_by_key(|packets| std::cmp::Reverse(packets.last.time));
         drops.truncate(limit);
         Drops { lost, drops }
-    }
-
-    /// Drops as they happen, as server-sent events.
-    pub(super) fn follow(&self) -> Body {
-        let receiver = match self.followers().as_ref() {
-            Some(followers) => followers.subscribe(),
-            None => return Body::empty(),
-        };
-        let events = BroadcastStream::new(receiver).map(|event| match event {
-            Ok(News::Packet(packet)) => sse("drop", packet.as_ref()),
-            Ok(News::Lost(lost)) => sse("lost", &lost),
-            Err(BroadcastStreamRecvError::Lagged(events)) => sse("lost", &LostEvents { events }),
-        });
-        // Says at once that it listens, for who follows may have to wait long for the first drop.
-        let hello = tokio_stream::once(": following\n\n".to_owned());
-        let frames =
-            hello.chain(events).map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
-        Body::new(StreamBody::new(frames))
     }
 
     fn note(&self, packet: DroppedPacket) {
@@ -142,18 +82,14 @@ impl DropLog {
         // Those of different CPUs come in no particular order.
         packets.first = packets.first.min(packet.time);
         if packet.time >= packets.last.time {
-            packets.last = packet.clone();
+            packets.last = packet;
         }
-        drop(log);
-        self.tell(News::Packet(Arc::new(packet)));
     }
 
-    /// Notes how many packets were not reported so far.
-    fn note_lost(&self, lost: u64) {
+    /// Notes how many packets were not reported so far, and returns how many of them are new.
+    fn note_lost(&self, lost: u64) -> u64 {
         let before = std::mem::replace(&mut self.log().lost, lost);
-        if lost > before {
-            self.tell(News::Lost(LostEvents { events: lost - before }));
-        }
+        lost.saturating_sub(before)
     }
 }
 
@@ -163,11 +99,6 @@ fn forget_oldest(drops: &mut HashMap<Key, DroppedPackets>) {
     let (_, cut, _) = times.select_nth_unstable(KEPT / 4);
     let cut = *cut;
     drops.retain(|_, packets| packets.last.time > cut);
-}
-
-fn sse(event: &str, data: &impl Serialize) -> String {
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {event}\ndata: {data}\n\n")
 }
 
 /// Gathers the kernel's reports on a thread of its own, for as long as the daemon runs.
@@ -181,7 +112,7 @@ pub(super) fn gather(mut events: Events, shared: Arc<Shared>) -> io::Result<()> 
             if Instant::now() >= next_refill {
                 next_refill = Instant::now() + SECOND;
                 match events.refill() {
-                    Ok(lost) => shared.drops.note_lost(lost),
+                    Ok(lost) => shared.broadcast.lost_drops(shared.drops.note_lost(lost)),
                     Err(error) => warn!("dropped packets are not reported: {error}"),
                 }
             }
@@ -193,7 +124,9 @@ pub(super) fn gather(mut events: Events, shared: Arc<Shared>) -> io::Result<()> 
             let mut names = None;
             while let Some(drop) = events.next_drop() {
                 let names = names.get_or_insert_with(|| Names::of(&shared));
-                shared.drops.note(names.packet(&drop));
+                let packet = names.packet(&drop);
+                shared.broadcast.dropped(&packet);
+                shared.drops.note(packet);
             }
         }
     };

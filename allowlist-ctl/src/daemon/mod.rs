@@ -14,6 +14,7 @@ mod detach;
 mod document;
 mod drops;
 mod entries;
+mod events;
 mod explain;
 mod follow;
 mod interfaces;

@@ -6,6 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use http_body_util::StreamBody;
 use hyper::body::Bytes;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -19,8 +20,8 @@ use super::{
 };
 use crate::{
     api::{
-        AuditTrail, AuditVerification, DroppedPacket, Drops, ErrorCode, Listing, LostEvents,
-        PolicyDocument, Problem, Revisions, Status,
+        AuditTrail, AuditVerification, ChangeEvent, DroppedPacket, Drops, ErrorCode, EventKinds,
+        InterfaceStatus, Listing, LostEvents, PolicyDocument, Problem, Revisions, Status,
     },
     store::audit::Filter,
 };
@@ -124,33 +125,45 @@ pub(super) async fn drops(State(office): State<Office>, request: Request) -> Ans
     Ok(Answer(office.shared.drops.recent(query.limit.unwrap_or(usize::MAX))))
 }
 
-pub(super) async fn follow_drops(
-    State(office): State<Office>,
-    request: Request,
-) -> Result<DropEvents, Problem> {
-    office.viewer(&request)?;
-    Ok(DropEvents(office.shared.drops.follow()))
+/// The query of a request for events.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    /// Only events of these kinds; not given: all of them. How many of them were lost is told in any case.
+    only: Option<EventKinds>,
 }
 
-/// Drops as server-sent events.
-pub(super) struct DropEvents(Body);
+pub(super) async fn events(
+    State(office): State<Office>,
+    request: Request,
+) -> Result<EventStream, Problem> {
+    office.viewer(&request)?;
+    let EventsQuery { only } = query(request.uri())?;
+    let events = office.shared.broadcast.follow(&only.unwrap_or_default());
+    Ok(EventStream(Body::new(StreamBody::new(events))))
+}
 
-impl Reply for DropEvents {
+/// Server-sent events.
+pub(super) struct EventStream(Body);
+
+impl Reply for EventStream {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "Server-sent events without end; the data of each is JSON.",
+            "description": "Server-sent events without end, with a comment now and then; the data of each is JSON.",
             "x-events": {
                 "drop": generator.subschema_for::<DroppedPacket>(),
+                "change": generator.subschema_for::<ChangeEvent>(),
+                "interface": generator.subschema_for::<InterfaceStatus>(),
                 "lost": generator.subschema_for::<LostEvents>(),
             },
         })
     }
 }
 
-impl IntoResponse for DropEvents {
+impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
     }

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::drops::DropLog;
+use super::{drops::DropLog, events::Broadcast};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     /// What everybody may change of the way to a followed file.
     writable: RwLock<BTreeMap<PathBuf, PathBuf>>,
     pub(super) drops: DropLog,
+    /// Where what happens is told.
+    pub(super) broadcast: Broadcast,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
     pub(super) store: String,
@@ -46,7 +48,8 @@ impl Shared {
             degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
-            drops: DropLog::new(),
+            drops: DropLog::default(),
+            broadcast: Broadcast::new(),
             counters,
             started_at: Timestamp::now(),
             store: store.display().to_string(),

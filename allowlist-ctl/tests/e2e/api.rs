@@ -23,7 +23,7 @@ const EXAMPLES: &str = "20";
 /// So many seeds are tried until every operation was done.
 const ATTEMPTS: u64 = 3;
 /// The first would end it, the second has no end, and the third is asked for before all.
-const NOT_ASKED: [&str; 3] = ["shutdown", "followDrops", "openapi"];
+const NOT_ASKED: [&str; 3] = ["shutdown", "events", "openapi"];
 
 /// An environment of its own for exactly the packages of `requirements.txt`.
 fn schemathesis() -> Result<PathBuf> {
@@ -147,12 +147,12 @@ fn a_method_that_is_not_to_be_had_is_answered_with_those_that_are() -> Result<()
 fn the_answer_without_end_is_of_the_type_that_is_described() -> Result<()> {
     let server = Server::with_options(&[])?;
     let description = description(&server)?;
-    let content = &description["paths"]["/v1/drops/follow"]["get"]["responses"]["200"]["content"];
+    let content = &description["paths"]["/v1/events"]["get"]["responses"]["200"]["content"];
     let (described, _) =
         content.as_object().and_then(|types| types.iter().next()).context("no type")?;
     let mut stream = UnixStream::connect(server.socket())?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /v1/drops/follow HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n")?;
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte)?;

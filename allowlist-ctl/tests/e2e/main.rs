@@ -11,6 +11,7 @@ mod changes;
 mod crash;
 mod damage;
 mod degraded;
+mod events;
 mod exit_codes;
 mod expiry;
 mod followed;

@@ -18,7 +18,7 @@ fn followed(line: &str, body: &str) -> (u8, String, String) {
     let mut screen = Screen::default();
     let exit = run(&args, &mut screen.console());
     let requests = daemon.requests();
-    assert!(requests[0].starts_with("GET /v1/drops/follow HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[0].starts_with("GET /v1/events?only=drop HTTP/1.1\r\n"), "{}", requests[0]);
     (exit as u8, screen.stdout(), screen.stderr())
 }
 

@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 
 use self::operation::{Operation, Role};
 use super::{
-    reading::{self, AuditQuery, DropsQuery},
+    reading::{self, AuditQuery, DropsQuery, EventsQuery},
     routes::{self, Office},
 };
 use crate::api::{
@@ -92,8 +92,9 @@ fn operations() -> Vec<Operation> {
         Op::get("/v1/drops", "drops", reading::drops)
             .says("Tells recent dropped packets by source, service and port, the latest first")
             .query::<DropsQuery>(),
-        Op::get("/v1/drops/follow", "followDrops", reading::follow_drops)
-            .says("Tells dropped packets as they come, until the connection is closed"),
+        Op::get("/v1/events", "events", reading::events)
+            .says("Tells dropped packets, changes and how the interfaces fare as it happens, until the connection is closed; a reader that is too slow misses events, and is told how many")
+            .query::<EventsQuery>(),
         Op::put("/v1/interfaces/{name}", "attach", routes::attach)
             .says("Puts the filter on an interface")
             .changes(Role::Admin)

@@ -9,14 +9,17 @@ use super::{
     trail::Deed,
 };
 use crate::{
-    api::{ChangeOptions, Changed, DegradedPart, ErrorCode, Problem},
+    api::{ChangeOptions, ChangeState, Changed, DegradedPart, ErrorCode, Problem},
     daemon::explain::{explain_change, explain_sync, in_words},
     kernel::SyncError,
     policy::{
         Author,
         change::{self, Change, Outcome},
     },
-    store::{Deadline, Draft, PendingChange, Stamp, StoreError},
+    store::{
+        Deadline, Draft, PendingChange, Stamp, StoreError,
+        audit::{Appended, Record},
+    },
 };
 
 /// What becomes of the kernel where a policy is in force and cannot be written.
@@ -68,7 +71,8 @@ impl Owner {
                 deadline: Deadline::after(seconds),
                 interface: None,
             });
-            self.commit(&outcome, deed, |draft| {
+            let state = pending.as_ref().map_or(ChangeState::Done, |_| ChangeState::Pending);
+            self.commit(&outcome, &deed.clone().that_is(state), |draft| {
                 files.iter().try_for_each(|file| file.write(draft))?;
                 draft.pending(pending.as_ref())
             })?;
@@ -179,7 +183,7 @@ impl Owner {
         if followed::paths(&before) != followed::paths(next) {
             self.follow_files();
         }
-        Self::log_done(deed, &record, appended);
+        self.note_done(deed, &record, appended);
         Ok(())
     }
 
@@ -199,8 +203,22 @@ impl Owner {
         });
         let appended = written.map_err(|error| self.trouble.of_store(&error))?;
         self.untidy += 1;
-        Self::log_done(deed, &record, appended);
+        self.note_done(deed, &record, appended);
         Ok(())
+    }
+
+    /// Tells the log of what was done, and has it told to whoever follows changes.
+    fn note_done(&mut self, deed: &Deed, record: &Record, appended: Appended) {
+        Self::log_done(deed, record, appended);
+        self.done.push(deed.told(record));
+    }
+
+    /// Tells whoever follows changes of those that were made; to be called when all else that can be asked for tells of
+    /// them, too.
+    pub(super) fn tell_changes(&mut self) {
+        for change in self.done.drain(..) {
+            self.shared.broadcast.changed(&change);
+        }
     }
 
     pub(super) fn set_pending(&mut self, pending: Option<PendingChange>) {

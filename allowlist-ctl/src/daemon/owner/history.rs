@@ -8,7 +8,10 @@ use tracing::{error, warn};
 
 use super::{Owner, change::OnFailure, now, trail::Deed};
 use crate::{
-    api::{ChangeOptions, Changed, DegradedPart, ErrorCode, Problem, RevisionView, Revisions},
+    api::{
+        ChangeOptions, ChangeState, Changed, DegradedPart, ErrorCode, Problem, RevisionView,
+        Revisions,
+    },
     daemon::{access::Access, caller::Caller, explain::explain_sync},
     policy::{
         Author, Policy,
@@ -111,7 +114,7 @@ pub(in crate::daemon) fn adopt(
 fn revert_of(pending: &PendingChange, action: &'static str, author: &Arc<Author>) -> Deed {
     let mut deed = Deed::of_everything(action, format!("{action} of {}", pending.what), author);
     deed.subjects.extend(pending.interface.iter().map(|(name, _)| name.clone()));
-    deed
+    deed.that_is(ChangeState::Reverted)
 }
 
 impl Owner {
@@ -238,7 +241,7 @@ impl Owner {
         let author = caller.author();
         let pending = self.pending.clone();
         let what = pending.as_ref().map_or("confirm".into(), |it| format!("confirm {}", it.what));
-        let deed = Deed::of_everything("confirm", what, &author);
+        let deed = Deed::of_everything("confirm", what, &author).that_is(ChangeState::Confirmed);
         self.on_record(&deed, options.dry_run, |owner| {
             let pending = pending.ok_or_else(|| {
                 Problem::new(ErrorCode::NotFound, "nothing waits to be confirmed")

@@ -7,7 +7,7 @@ use tracing::error;
 
 use super::{Owner, guard::Guarded, trail::Deed};
 use crate::{
-    api::{ChangeOptions, Changed, ErrorCode, Problem},
+    api::{ChangeOptions, ChangeState, Changed, ErrorCode, Problem},
     daemon::explain::explain_attach,
     kernel::{Attached, XdpMode},
     policy::Author,
@@ -208,7 +208,8 @@ impl Owner {
             deadline: Deadline::after(seconds),
             interface: Some((interface.to_owned(), was)),
         });
-        self.write(deed, Value::Null, |draft| {
+        let state = pending.as_ref().map_or(ChangeState::Done, |_| ChangeState::Pending);
+        self.write(&deed.clone().that_is(state), Value::Null, |draft| {
             draft.interface(interface, Some(attached))?;
             draft.pending(pending.as_ref())
         })?;

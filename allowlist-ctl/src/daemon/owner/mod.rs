@@ -44,7 +44,7 @@ pub(super) use self::{
 };
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
-    api::{DegradedPart, ErrorCode, Problem},
+    api::{ChangeEvent, DegradedPart, ErrorCode, Problem},
     kernel::{Attached, Kernel},
     policy::{Author, Policy, audit::AuditResult},
     store::{PendingChange, Store},
@@ -83,6 +83,8 @@ pub(super) struct Owner {
     /// Whether it is pinned which store, at which revision, is in force.
     is_noted: bool,
     untidy: u32,
+    /// What was done and is not told yet.
+    done: Vec<ChangeEvent>,
     stopped: bool,
 }
 
@@ -122,6 +124,7 @@ impl Owner {
             copies,
             is_noted: false,
             untidy: 0,
+            done: Vec::new(),
             stopped: false,
         })
     }
@@ -188,6 +191,7 @@ impl Owner {
                 Err(RecvTimeoutError::Timeout) => self.rest(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.tell_changes();
             if self.stopped {
                 // A tick that is due must not put back what was just taken off.
                 return;
@@ -198,6 +202,7 @@ impl Owner {
             self.look_out();
             if Instant::now() >= next_tick {
                 self.tick();
+                self.tell_changes();
                 next_tick = Instant::now() + TICK;
             }
         }
@@ -255,7 +260,9 @@ impl Owner {
     }
 
     fn tell_interfaces(&self) {
-        self.shared.set_interfaces(self.wanted.status(&self.kernel), self.wanted.names_of_all());
+        let (before, now) = (self.shared.interfaces(), self.wanted.status(&self.kernel));
+        self.shared.set_interfaces(now.clone(), self.wanted.names_of_all());
+        self.shared.broadcast.interfaces(&before, &now);
     }
 
     fn tidy(&mut self) {
@@ -323,7 +330,7 @@ impl Owner {
             self.look_at_interfaces();
             self.say_what_stays();
         }
-        self.shared.drops.end();
+        self.shared.broadcast.end();
         self.stopped = true;
         Ok(())
     }

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::Owner;
 use crate::{
-    api::{AuditRow, AuditTrail, AuditVerification, ErrorCode, Problem},
+    api::{AuditRow, AuditTrail, AuditVerification, ChangeEvent, ChangeState, ErrorCode, Problem},
     policy::{
         Author, Policy,
         audit::AuditResult,
@@ -32,14 +32,30 @@ pub(in crate::daemon) struct Deed {
     pub(in crate::daemon) what: String,
     /// Who asks.
     pub(in crate::daemon) author: Arc<Author>,
+    /// Whether what is done is to stay.
+    pub(in crate::daemon) state: ChangeState,
 }
 
 impl Deed {
+    fn new(
+        action: &'static str,
+        subjects: BTreeSet<String>,
+        what: String,
+        author: &Arc<Author>,
+    ) -> Self {
+        Self { action, subjects, what, author: Arc::clone(author), state: ChangeState::Done }
+    }
+
+    /// The same, where what is done is to stay or not.
+    pub(super) fn that_is(self, state: ChangeState) -> Self {
+        Self { state, ..self }
+    }
+
     /// A command about a service, group or interface.
     pub(in crate::daemon) fn about(action: &'static str, name: &str, author: &Arc<Author>) -> Self {
         let subjects = BTreeSet::from([name.to_owned()]);
         let what = format!("{action} {name}");
-        Self { action, subjects, what, author: Arc::clone(author) }
+        Self::new(action, subjects, what, author)
     }
 
     /// A command about everything.
@@ -48,13 +64,13 @@ impl Deed {
         what: String,
         author: &Arc<Author>,
     ) -> Self {
-        Self { action, subjects: BTreeSet::new(), what, author: Arc::clone(author) }
+        Self::new(action, BTreeSet::new(), what, author)
     }
 
     /// A change of the policy.
     pub(super) fn of(change: &Change, what: String, author: &Arc<Author>) -> Self {
         let subjects = change.name().map(ToString::to_string).into_iter().collect();
-        Self { action: change.verb(), subjects, what, author: Arc::clone(author) }
+        Self::new(change.verb(), subjects, what, author)
     }
 
     /// What the trail says of it where it is done.
@@ -79,6 +95,19 @@ impl Deed {
         // Not only those of the differences that are kept.
         record.subjects.extend(differing(before, after).into_iter().map(|name| name.to_string()));
         record
+    }
+
+    /// What is told of it to whoever follows changes, where the trail has this.
+    pub(super) fn told(&self, record: &Record) -> ChangeEvent {
+        ChangeEvent {
+            revision: record.to_revision,
+            time: record.time,
+            author: record.author.clone(),
+            action: record.action.clone(),
+            subjects: record.subjects.clone(),
+            message: record.message.clone(),
+            state: self.state,
+        }
     }
 
     /// What the action and its subjects leave open.
