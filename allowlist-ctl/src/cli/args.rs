@@ -275,6 +275,12 @@ Examples:
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
+    /// Watch packets, services and denied sources live
+    ///
+    /// Shows the packets a second that each service admits and denies, and the sources that are
+    /// denied most, until 'q' is typed; '?' shows the keys. A source can be added from there.
+    #[command(after_help = "Example: allowlist-ctl top")]
+    Top,
     /// Put the filter on an interface
     #[command(after_help = "Example: allowlist-ctl attach eth0")]
     Attach {

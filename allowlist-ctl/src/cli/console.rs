@@ -22,6 +22,8 @@ pub(super) struct Console<'a> {
     pub(super) session: fn() -> Option<SshSession>,
     /// Whether there is somebody to answer a question.
     pub(super) is_asked: bool,
+    /// Whether stdin and stdout are a terminal that can be drawn on.
+    pub(super) has_screen: bool,
     /// How stdout is coloured.
     pub(super) paint: Paint,
     /// How stderr is coloured.
@@ -50,6 +52,11 @@ impl Console<'_> {
         let heard = asked.and_then(|()| self.stdin.read_line(&mut answer));
         heard.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
+}
+
+/// Whether the terminal, as the environment has it, moves its cursor where it is told to.
+pub(super) fn can_draw() -> bool {
+    env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// How a text stands out.
@@ -89,9 +96,13 @@ impl Paint {
 
     /// Colours on a terminal, unless `NO_COLOR` (<https://no-color.org>) refuses them.
     pub(super) fn for_terminal(is_terminal: bool) -> Self {
-        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || !can_draw();
         Self { on: is_terminal && !refused }
+    }
+
+    /// Whether there are colours.
+    pub(super) const fn is_on(self) -> bool {
+        self.on
     }
 
     /// The text in this style.

@@ -102,6 +102,9 @@ pub(super) enum Error {
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+    /// The terminal could not be used.
+    #[error("cannot use the terminal: {0}")]
+    Screen(#[source] io::Error),
     /// This process could not be set up.
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
@@ -147,6 +150,7 @@ impl Error {
             | Self::Altered
             | Self::Ended
             | Self::Output(_)
+            | Self::Screen(_)
             | Self::Start(_) => Exit::Failed,
         }
     }
@@ -225,6 +229,14 @@ impl Error {
     /// Connections that it would have cut.
     fn cuts(&self) -> &[CutConnection] {
         self.problem().map_or(&[], |problem| &problem.cuts)
+    }
+
+    /// All that there is to say of it, a line each.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let message = self.to_string().trim_end_matches('.').to_owned();
+        let hint = self.hint().map(|hint| format!("hint: {hint}"));
+        let details = self.details().iter().cloned().chain(cut_lines(self.cuts()));
+        [message].into_iter().chain(details.map(|line| format!("  {line}"))).chain(hint).collect()
     }
 
     /// Tells it on stderr: as sentences, or as the document that the daemon's refusals are.

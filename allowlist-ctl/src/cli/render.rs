@@ -15,7 +15,7 @@ pub(super) use self::{
     audit::{audit, verification},
     changed::changed,
     cuts::cut_lines,
-    drops::{LiveDrops, drops},
+    drops::{LiveDrops, drop_reason, drops},
     list::list,
     revisions::revisions,
     status::status,

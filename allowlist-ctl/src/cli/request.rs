@@ -44,6 +44,8 @@ pub(super) enum Meaning {
     Drops(Option<u32>),
     /// Show dropped packets as they come.
     Follow,
+    /// Show everything that is counted, live.
+    Top,
     /// Change something.
     Change(Box<Change>),
     /// Print completions.
@@ -159,6 +161,7 @@ impl Meaning {
             Command::List { name } => {
                 Self::List(name.as_ref().and_then(|name| wrong.take(name.parse())))
             }
+            Command::Top => Self::Top,
             Command::Drops { follow: true, .. } => Self::Follow,
             Command::Drops { follow: false, limit } => Self::Drops(*limit),
             Command::Protect(protect) => {

@@ -16,6 +16,7 @@ use super::{
     follow::follow,
     render,
     request::{Change, Meaning, Request},
+    top::top,
 };
 use crate::api::{
     AuditTrail, AuditVerification, Changed, Drops, ErrorCode, Listing, PolicyDocument, Problem,
@@ -48,6 +49,13 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
         Meaning::Completions(_) if args.json => {
             Err(Error::Usage(vec!["completions are a script: leave out --json".to_owned()]))
         }
+        Meaning::Top if args.json => Err(Error::Usage(vec![
+            "top is for people: leave out --json, or take `status --json` and `drops --json`".to_owned(),
+        ])),
+        Meaning::Top if !console.has_screen => Err(Error::Usage(vec![
+            "top draws on a terminal, and there is none: `allowlist-ctl status --watch` and `allowlist-ctl drops --follow` print lines".to_owned(),
+        ])),
+        Meaning::Top => top(&args.socket, console),
         Meaning::Completions(shell) => completions(shell, console),
         Meaning::Status => {
             let reply = client.send(&Request::get("/v1/status"))?;

@@ -121,7 +121,7 @@ fn curl_is_told_of_drops_changes_and_interfaces() -> Result<()> {
 #[test]
 fn a_change_is_told_with_what_becomes_of_it() -> Result<()> {
     let server = Server::new()?;
-    let list = server.write("office.txt", "10.77.0.2\n")?;
+    let file = server.write("office.txt", "10.77.0.2\n")?;
     server.done(&["protect", "redis", "tcp/6379"])?;
     let curl = Curl::follow(&server, "?only=change")?;
     server.done(&["add", "redis", "10.77.0.2", "--confirm", "1m"])?;
@@ -151,7 +151,7 @@ fn a_change_is_told_with_what_becomes_of_it() -> Result<()> {
     server.done(&["rollback", "--to", "2"])?;
     curl.tells("change", &back)?;
 
-    server.done(&["group", "office", "--follow", &list])?;
+    server.done(&["group", "office", "--follow", &file])?;
     curl.tells("change", &json!({"action": "group", "subjects": ["office"]}))?;
     server.write("office.txt", "10.77.0.2\n10.77.0.7\n")?;
     curl.tells("change", &json!({"action": "sync", "subjects": ["office"], "state": "done"}))?;
@@ -173,7 +173,7 @@ fn a_change_is_told_with_what_becomes_of_it() -> Result<()> {
 fn a_reader_that_does_not_read_is_told_how_many_it_missed_and_nobody_else_is_held_up() -> Result<()>
 {
     /// More than the daemon keeps for a reader and the socket holds.
-    const PACKETS: usize = 12_000;
+    const PACKETS: u64 = 12_000;
     let server = Server::with_redis()?;
     server.done(&["protect", "echo", "udp/7000"])?;
     server.done(&["add", "echo", "10.77.0.2"])?;
@@ -199,16 +199,16 @@ fn a_reader_that_does_not_read_is_told_how_many_it_missed_and_nobody_else_is_hel
         // Another one and the daemon go on meanwhile.
         server.status().ok()?;
         for line in quick.lines.try_iter() {
-            told += usize::from(line == "event: drop");
+            told += u64::from(line == "event: drop");
         }
         let drops = server.json(&["drops"]).ok()?;
         let of_bob = drops["drops"].as_array()?.iter().filter(|drop| drop["service"] == "echo");
-        reported = of_bob.filter_map(|drop| drop["count"].as_u64()).sum::<u64>() as usize;
+        reported = of_bob.filter_map(|drop| drop["count"].as_u64()).sum();
         (reported >= PACKETS).then_some(())
     })?;
     until("all of them told to the one that reads", PATIENCE, || {
         for line in quick.lines.try_iter() {
-            told += usize::from(line == "event: drop");
+            told += u64::from(line == "event: drop");
         }
         (told >= reported).then_some(())
     })?;
@@ -218,8 +218,7 @@ fn a_reader_that_does_not_read_is_told_how_many_it_missed_and_nobody_else_is_hel
     let mut lines = BufReader::new(lazy).lines();
     let mut name = String::new();
     // What was kept for it comes first, then how many it missed, then the last ones.
-    while told.get("drop").copied().unwrap_or(0) + told.get("lost").copied().unwrap_or(0)
-        < reported as u64
+    while told.get("drop").copied().unwrap_or(0) + told.get("lost").copied().unwrap_or(0) < reported
     {
         let line = lines.next().context("the stream ended")??;
         if let Some(event) = line.strip_prefix("event: ") {

@@ -98,6 +98,7 @@ fn what_is_typed_is_told_apart() {
         ("drops", "Drops { follow: false, limit: None }"),
         ("drops --limit 7", "Drops { follow: false, limit: Some(7) }"),
         ("drops --follow", "Drops { follow: true, limit: None }"),
+        ("top", "Top"),
     ];
     for (typed, expected) in table {
         assert_eq!(format!("{:?}", parse(typed).unwrap().command), expected, "{typed}");

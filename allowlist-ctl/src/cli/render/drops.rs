@@ -134,7 +134,14 @@ fn interface(packet: &DroppedPacket) -> Cell {
 }
 
 fn reason(packet: &DroppedPacket) -> Cell {
-    let text = match packet.reason {
+    // What would be dropped has passed.
+    let style = if packet.reason == DropReason::WouldDeny { Style::Alarm } else { Style::Plain };
+    Cell::text(drop_reason(packet.reason)).style(style)
+}
+
+/// The words for a reason.
+pub(in crate::cli) const fn drop_reason(reason: DropReason) -> &'static str {
+    match reason {
         DropReason::Denied => "denied",
         DropReason::WouldDeny => "would deny",
         DropReason::FrameCutOff => "unreadable: frame cut off",
@@ -144,10 +151,7 @@ fn reason(packet: &DroppedPacket) -> Cell {
         DropReason::TooManyExtensions => "unreadable: too many extension headers",
         DropReason::PortsCutOff => "unreadable: ports cut off",
         DropReason::FragmentRefused => "unreadable: later fragment",
-    };
-    // What would be dropped has passed.
-    let style = if packet.reason == DropReason::WouldDeny { Style::Alarm } else { Style::Plain };
-    Cell::text(text).style(style)
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod refusal;
 mod releases;
 mod server;
 mod socket;
+mod terminal;
 mod traffic;
 mod user;
 
@@ -27,6 +28,7 @@ pub(crate) use self::{
     releases::next_release,
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
     socket::{Answer, exchange},
+    terminal::Terminal,
     traffic::{Traffic, frames},
     user::User,
 };

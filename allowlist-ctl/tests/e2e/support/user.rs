@@ -71,6 +71,11 @@ impl User {
 
     /// Runs `allowlist-ctl` as this user.
     pub(crate) fn ctl(&self, server: &Server, arguments: &[&str]) -> Result<Outcome> {
+        Ok(self.command(server, arguments).output()?.into())
+    }
+
+    /// `allowlist-ctl` as this user.
+    pub(crate) fn command(&self, server: &Server, arguments: &[&str]) -> Command {
         let Self { uid, gid, groups } = self;
         let mut command = Command::new("setpriv");
         command.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
@@ -80,7 +85,8 @@ impl User {
             groups => command.arg(format!("--groups={}", groups.join(","))),
         };
         command.arg(server.path("program")).args(arguments);
-        Ok(command.env("ALLOWLIST_SOCKET", server.socket()).output()?.into())
+        command.env("ALLOWLIST_SOCKET", server.socket());
+        command
     }
 }
 
