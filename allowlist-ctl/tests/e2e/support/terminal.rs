@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::{
     pty::{Winsize, openpty},
     sys::termios::{LocalFlags, tcgetattr},
@@ -113,6 +113,16 @@ impl Terminal {
         let parser = self.parser();
         let screen = parser.screen();
         Ok(flags.contains(cooked) && !screen.alternate_screen() && !screen.hide_cursor())
+    }
+
+    /// Waits for an end with this exit code, after which the terminal is as it was.
+    pub(crate) fn ends_well(&mut self, code: i32, within: Duration) -> Result<()> {
+        let ended = self.ends(within)?;
+        ensure!(ended == code, "it ended with {ended}; the screen:\n{}", self.text());
+        // What it wrote last may not have been read yet.
+        let restored =
+            until("a terminal as it was", within, || self.is_restored().ok()?.then_some(()));
+        restored.map_err(|error| anyhow!("{error}; the screen:\n{}", self.text()))
     }
 }
 
