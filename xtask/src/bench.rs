@@ -15,6 +15,7 @@ mod lists;
 mod probe;
 mod replace;
 mod report;
+mod top;
 mod usage;
 mod verdicts;
 mod xdp_filter;
@@ -59,6 +60,8 @@ enum Part {
     Lists,
     /// What a packet costs in the kernel.
     Verdicts,
+    /// What watching a flood takes.
+    Top,
     /// What reporting what is dropped costs while very much is.
     Flood,
 }
@@ -92,6 +95,9 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     if wants(Part::Verdicts) {
         verdicts::measure(&binaries, &mut report)?;
+    }
+    if wants(Part::Top) {
+        top::measure(&binaries, &mut report)?;
     }
     // The last, for it stays on one CPU.
     if wants(Part::Flood) {

@@ -49,18 +49,14 @@ const ENTRIES: u32 = 10;
 const UDP: u8 = 17;
 
 /// The flood: packets of one family from random sources.
-struct Flood {
+pub(super) struct Flood {
     harness: Harness,
     frame: Vec<u8>,
 }
 
 /// Measures all of it, in turns.
 pub(super) fn measure(binaries: &Path, report: &mut Report) -> Result<()> {
-    let bed = Bed::new(binaries, Place::Memory)?;
-    bed.protect(SERVICE, PORT)?;
-    let list = bed.directory().join("list");
-    lists::write_random(&list, ENTRIES)?;
-    bed.replace(SERVICE, &std::fs::read(&list)?)?;
+    let bed = bed(binaries)?;
     let before = usage::resident_memory(bed.daemon.pid())?;
     let program = bed.program()?;
     // Each CPU has reports of its own.
@@ -70,6 +66,16 @@ pub(super) fn measure(binaries: &Path, report: &mut Report) -> Result<()> {
     slowness(&floods, report)?;
     check(&bed)?;
     memory(&bed, &floods[0], before, report)
+}
+
+/// A daemon with the service that is flooded.
+pub(super) fn bed(binaries: &Path) -> Result<Bed> {
+    let bed = Bed::new(binaries, Place::Memory)?;
+    bed.protect(SERVICE, PORT)?;
+    let list = bed.directory().join("list");
+    lists::write_random(&list, ENTRIES)?;
+    bed.replace(SERVICE, &std::fs::read(&list)?)?;
+    Ok(bed)
 }
 
 /// What reports cost.
@@ -116,7 +122,7 @@ fn memory(bed: &Bed, flood: &Flood, before: u64, report: &mut Report) -> Result<
 }
 
 impl Flood {
-    fn new(program: &OwnedFd, family: Family) -> Result<Self> {
+    pub(super) fn new(program: &OwnedFd, family: Family) -> Result<Self> {
         let harness = Harness::new(program, family, Draw::Any)?;
         Ok(Self { harness, frame: family.frame(UDP, PORT) })
     }
@@ -131,7 +137,7 @@ impl Flood {
     }
 
     /// So many seconds of it.
-    fn run(&self, seconds: u32) -> Result<()> {
+    pub(super) fn run(&self, seconds: u32) -> Result<()> {
         let begin = Instant::now();
         for burst in 0..seconds * BURSTS {
             thread::sleep((SECOND / BURSTS * burst).saturating_sub(begin.elapsed()));

@@ -15,6 +15,8 @@ pub(super) enum Unit {
     Nanoseconds,
     /// How many times something else.
     Times,
+    /// Hundredths of the time of one CPU.
+    Percent,
 }
 
 impl Unit {
@@ -24,13 +26,14 @@ impl Unit {
             Self::Megabytes => "MB",
             Self::Nanoseconds => "ns",
             Self::Times => "x",
+            Self::Percent => "%",
         }
     }
 
     /// Digits after the point that still mean something.
     const fn digits(self) -> usize {
         match self {
-            Self::Milliseconds | Self::Times => 2,
+            Self::Milliseconds | Self::Times | Self::Percent => 2,
             Self::Megabytes | Self::Nanoseconds => 0,
         }
     }

@@ -56,6 +56,18 @@ fn memory(pid: u32, which: &str) -> Result<u64> {
     Ok(kilobytes.context("the process has ended")?.parse::<u64>()? * 1024)
 }
 
+/// Time that all threads of a process have had a CPU.
+pub(super) fn cpu_time(pid: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // One that has just ended has no more to tell.
+        let Ok(told) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        let first = told.split(' ').next().and_then(|first| first.parse::<u64>().ok());
+        nanoseconds += first.context("the kernel does not say what threads take")?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
 /// Keeps this thread on the CPU that it is on, and what it starts from now on.
 pub(super) fn stay_on_this_cpu() -> Result<()> {
     // SAFETY: a set of bits, for which zeros are a value; the call takes nothing.

@@ -89,3 +89,6 @@ fn restore() {
     });
     drop(left);
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,8 @@ use nix::{
 };
 use xtask::lab::until;
 
-const ROWS: u16 = 24;
-const COLUMNS: u16 = 80;
+const ROWS: NonZeroU16 = NonZeroU16::new(24).expect("not zero");
+const COLUMNS: NonZeroU16 = NonZeroU16::new(80).expect("not zero");
 
 /// A program on a terminal of its own; killed where it still runs at the end.
 pub(crate) struct Terminal {
@@ -36,7 +36,8 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts a program on it.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let size =
+            Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).context("no pseudo terminal")?;
         let (near, far) = (File::from(pty.master), File::from(pty.slave));
         command.stdin(far.try_clone()?).stdout(far.try_clone()?).stderr(far.try_clone()?);
@@ -55,8 +56,7 @@ impl Terminal {
             });
         }
         let child = command.spawn().context("it can't be started")?;
-        let [rows, columns] = [ROWS, COLUMNS].map(|count| NonZeroU16::new(count).unwrap());
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
         let (mut output, drawn) = (near.try_clone()?, Arc::clone(&screen));
         thread::spawn(move || {
             let mut piece = [0; 1 << 14];
