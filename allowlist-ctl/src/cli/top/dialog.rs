@@ -208,7 +208,9 @@ mod tests {
         dialog.tried(Ok((vec!["Would change".into()], Some(7))));
         assert_eq!(press(&mut dialog, &[KeyCode::Enter, KeyCode::Char('x')]), Pressed::Stay);
         assert_eq!(press(&mut dialog, &keys("y")), Pressed::Do(addition, 7));
-        assert_eq!(press(&mut dialog, &[KeyCode::Esc, KeyCode::Char('y')]), Pressed::Stay);
+        for key in [KeyCode::Esc, KeyCode::Char('y'), KeyCode::Enter] {
+            assert_eq!(press(&mut dialog, &[key]), Pressed::Stay, "{key:?} while it is done");
+        }
         dialog.done(Ok(vec!["redis: 1 added".into()]));
         assert_eq!(dialog.step, Step::Done(vec!["redis: 1 added".into()]));
         assert_eq!(press(&mut dialog, &[KeyCode::Enter]), Pressed::Close);

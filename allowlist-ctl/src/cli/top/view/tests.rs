@@ -219,11 +219,36 @@ fn a_screen_of_any_size_is_drawn() {
 
 #[test]
 fn nothing_that_steers_a_terminal_is_drawn() {
-    let mut state = state();
-    state.news = Some("x\u{1b}]0;title\u{7}\u{202e}".into());
-    state.filter.0 = "\u{9b}2J".into();
-    state.trouble = Some("\u{1b}[2J".into());
-    let shown = screen(&mut state, 80, 24);
+    const STEERING: &str = "x\u{1b}]0;title\u{7}\u{9b}2J\u{202e}";
     let steers = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-    assert!(!shown.contains(steers), "{shown:?}");
+    let mut state = state();
+    state.news = Some(STEERING.into());
+    state.trouble = Some(STEERING.into());
+    for keys in ["", "/"] {
+        type_in(&mut state, keys);
+        state.filter.0 = STEERING.into();
+        let shown = screen(&mut state, 200, 24);
+        assert!(!shown.contains(steers), "{keys}: {shown:?}");
+        // Escaped, and not just left out: what looks the same is not.
+        let times = shown.matches("x\\u{1b}]0;title\\u{7}\\u{9b}2J\\u{202e}").count();
+        assert_eq!(times, if keys.is_empty() { 3 } else { 4 }, "{keys}: {shown}");
+    }
+}
+
+#[test]
+fn a_text_is_cut_where_it_does_not_fit_and_says_so() {
+    let table = [
+        ("redis", 5, "redis"),
+        ("redis", 4, "red\u{2026}"),
+        ("redis", 1, "\u{2026}"),
+        ("B\u{fc}ro", 4, "B\u{fc}ro"),
+        ("a\u{202e}b", 20, "a\\u{202e}b"),
+    ];
+    for (text, width, expected) in table {
+        assert_eq!(fit(text, width), expected, "{text:?} {width}");
+    }
+    let table = [(-5, "0s"), (59, "59s"), (60, "1m"), (7200, "2h"), (172_800, "2d")];
+    for (seconds, expected) in table {
+        assert_eq!(age(seconds), expected);
+    }
 }
