@@ -224,6 +224,53 @@ fn a_daemon_that_is_gone_is_told_until_it_is_back() -> Result<()> {
     top.ends_well(0, PATIENCE)
 }
 
+/// `top` in the server's namespace, with files in the place of those that the host's resolver reads.
+fn resolving(server: &Server, hosts: &str, resolv: &str) -> Result<Terminal> {
+    let [hosts, resolv] = [server.write("hosts", hosts)?, server.write("resolv.conf", resolv)?];
+    let script =
+        r#"mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf && exec "$3" top"#;
+    let mut command = server.network.server.namespace.command("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh", &hosts, &resolv, CTL]);
+    let terminal = Terminal::start(command.env("ALLOWLIST_SOCKET", server.socket()))?;
+    terminal.shows("bob", PATIENCE, |screen| screen.contains("10.77.0.3"))?;
+    Ok(terminal)
+}
+
+#[test]
+fn names_are_looked_up_only_when_asked_for_and_hold_nothing_up() -> Result<()> {
+    let server = closed()?;
+    shut_out(server.bob(), server.network.server.port(REDIS)[0])?;
+    let mut top = resolving(&server, "10.77.0.3 bob.example\n", "nameserver 127.0.0.1\n")?;
+    std::thread::sleep(Duration::from_millis(1200));
+    ensure!(!top.text().contains("bob.example"), "{}", top.text());
+    top.press("n")?;
+    top.shows("a name", PATIENCE, |screen| screen.contains("10.77.0.3 bob.example"))?;
+    top.press("/bob.ex\r")?;
+    top.shows("it by its name", PATIENCE, |screen| {
+        screen.contains("FILTER bob.ex") && screen.contains("1-1 of 1")
+    })?;
+    top.press("n")?;
+    top.shows("no name", PATIENCE, |screen| !screen.contains("bob.example"))?;
+    drop(top);
+
+    // A server of names that takes every question and answers none.
+    let _silent = server.bob().namespace.inside(|| UdpSocket::bind("10.77.0.3:53"))??;
+    let mut top = resolving(&server, "127.0.0.1 localhost\n", "nameserver 10.77.0.3\n")?;
+    top.press("n")?;
+    top.shows("that it is awaited", PATIENCE, |screen| screen.contains("10.77.0.3 ..."))?;
+    // Keys and figures go on meanwhile.
+    knock(&server, 30)?;
+    top.press("s")?;
+    let screen = top.shows("all else", PATIENCE, |screen| {
+        screen.contains("by count")
+            && line(screen, "udp/7000").is_some_and(|row| row.contains(" 30 "))
+    })?;
+    ensure!(screen.contains("10.77.0.3 ..."), "it was answered: {screen}");
+    top.shows("the end of the wait", PATIENCE, |screen| !screen.contains("..."))?;
+    top.press("q")?;
+    top.ends_well(0, PATIENCE)
+}
+
 #[test]
 fn the_terminal_is_given_back_on_every_way_out() -> Result<()> {
     let server = Server::with_options(&[])?;

@@ -236,6 +236,20 @@ fn nothing_that_steers_a_terminal_is_drawn() {
 }
 
 #[test]
+fn there_are_colours_only_where_they_are_wanted() {
+    for colours in [false, true] {
+        let mut state = state();
+        state.take(Err("gone".into()));
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        terminal.draw(|frame| draw(&mut state, Theme { colours }, frame)).unwrap();
+        let cells = terminal.backend().buffer().content();
+        assert!(cells.iter().any(|cell| cell.modifier.contains(Modifier::BOLD)));
+        let coloured = |cell: &Cell| cell.fg != Color::Reset || cell.bg != Color::Reset;
+        assert_eq!(cells.iter().any(coloured), colours);
+    }
+}
+
+#[test]
 fn a_text_is_cut_where_it_does_not_fit_and_says_so() {
     let table = [
         ("redis", 5, "redis"),
