@@ -101,5 +101,8 @@ fn take_inputs(state: &mut State, threads: &Threads) -> Result<bool, Error> {
             Input::Done(number, answer) => state.done(number, answer),
         }
         due = due.min(soonest);
+        if Instant::now() >= due {
+            return Ok(true);
+        }
     }
 }
