@@ -1,10 +1,10 @@
 //! How the kernel would judge a frame: asked of the judging program's twin, which works over the same maps.
 
-use allowlist_common::abi::{Explanation, maps};
+use allowlist_common::abi::{BootSeconds, Explanation, maps};
 use aya::maps::{Array, MapData, MapError};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Kernel, error::LoadError, load::Loaded, test_run::test_run};
-use crate::policy::entry::BootClock;
 
 type Words = [u32; Explanation::WORDS];
 
@@ -49,9 +49,10 @@ impl Kernel {
         if answer.is_answered == 1 { Ok(answer) } else { Err(ExplainError::NoAnswer) }
     }
 
-    /// How the clocks relate by which the ends of entries are in the maps, at a moment that the kernel named.
+    /// A moment that the kernel named, by the clock that the ends of entries are written by.
     #[must_use]
-    pub fn clock_at(&self, now: allowlist_common::abi::BootSeconds) -> BootClock {
-        BootClock { booted_at: self.enforced.booted_at(), now }
+    pub fn time_of(&self, now: BootSeconds) -> Timestamp {
+        let since_boot = SignedDuration::from_secs(i64::from(now));
+        self.enforced.booted_at().saturating_add(since_boot).unwrap_or(Timestamp::MAX)
     }
 }

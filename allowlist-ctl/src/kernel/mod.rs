@@ -13,6 +13,7 @@ mod error;
 mod ethtool;
 mod events;
 mod explain;
+mod frame;
 mod held;
 mod hits;
 mod identity;
@@ -43,6 +44,7 @@ pub use self::{
     error::{AttachError, LoadError, PinError, RemoveError, SyncError, WatchError},
     events::{Drop, DropReason, Events},
     explain::ExplainError,
+    frame::{Cut, MadeUp},
     held::{Attached, Happening},
     hits::Hits,
     identity::InForce,
@@ -118,6 +120,18 @@ impl Kernel {
             attached: Vec::new(),
             calls,
         })
+    }
+
+    /// The policy that the maps enforce.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        self.enforced.policy()
+    }
+
+    /// Whether later fragments are judged by their source on an interface, by the name that it is wanted by.
+    #[must_use]
+    pub fn is_strict(&self, interface: &str) -> bool {
+        self.enforced.interfaces().get(interface).is_some_and(|placement| placement.strict)
     }
 
     /// Id of the program.
