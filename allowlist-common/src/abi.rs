@@ -5,10 +5,12 @@
 
 mod event;
 mod identity;
+mod observe;
 
 pub use self::{
     event::{Drop, EVENTS_BYTES, EVENTS_PER_SECOND},
     identity::StoreIdentity,
+    observe::{Explanation, SIGHTINGS, Sighted, Sighting, Source, tried},
 };
 use crate::parse::{Aside, Protocol};
 
@@ -60,8 +62,26 @@ pub mod maps {
     pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
     /// Per-CPU `u64`, one: packets that were not reported since the program was loaded.
     pub const EVENTS_LOST: &str = "EVENTS_LOST";
-    /// One slot: the program that follows a denial.
-    pub const AFTERMATH: &str = "AFTERMATH";
+    /// The programs that go on with a packet that was judged, by [`next`](super::next).
+    pub const NEXT: &str = "NEXT";
+    /// One slot: the map that holds the [`PolicyTable`](super::PolicyTable) on trial.
+    pub const TRIAL: &str = "TRIAL";
+    /// Per-CPU `u64` of packets that were judged twice, by [`tried`](super::tried).
+    pub const TRIED: &str = "TRIED";
+    /// [`Sighting`](super::Sighting) by [`Source`](super::Source).
+    pub const SIGHTINGS: &str = "SIGHTINGS";
+    /// One slot: [`Explanation`](super::Explanation).
+    pub const EXPLANATION: &str = "EXPLANATION";
+}
+
+/// Programs that go on with a packet that was judged: their places in [`maps::NEXT`].
+pub mod next {
+    /// What follows a denial: a report, an answer.
+    pub const AFTERMATH: u32 = 0;
+    /// What notes sources and judges by the policy on trial; it goes on with the aftermath.
+    pub const OBSERVE: u32 = 1;
+    /// Places.
+    pub const SLOTS: u32 = 2;
 }
 
 /// A moment on the boot clock, in seconds; [`NEVER`] lies beyond all of them.
@@ -115,6 +135,8 @@ pub const OPEN: u32 = 1;
 pub const MONITOR: u32 = 2;
 /// Flag of a service that answers what it drops, so that clients know at once.
 pub const REJECT: u32 = 4;
+/// Flag of a service whose passing packets' sources are noted.
+pub const WATCHED: u32 = 8;
 
 /// Flag of a port whose service depends on the destination address: the number is that of a [`Selector`].
 pub const SELECT: u16 = 0x8000;
@@ -179,6 +201,8 @@ pub struct PolicyTable {
     pub version: u32,
     /// Multiplier that gives every interface with a row of its own a place of its own; 0 when none has one.
     pub multiplier: u32,
+    /// 1 while packets are judged by another policy, too: the one on trial.
+    pub is_tried: u32,
     /// Interfaces by [`PolicyTable::place`].
     pub interfaces: [InterfaceRow; INTERFACES],
     /// Services by number.
@@ -197,6 +221,7 @@ impl PolicyTable {
     pub const EMPTY: Self = Self {
         version: ABI_VERSION,
         multiplier: 0,
+        is_tried: 0,
         interfaces: [InterfaceRow { ifindex: 0, row: 0 }; INTERFACES],
         services: [ServiceRow { trie_v4: 0, trie_v6: 0, flags: 0 }; SERVICES],
         selectors: [Selector { trie_v4: 0, trie_v6: 0 }; SELECTORS],

@@ -56,6 +56,17 @@ impl Verdict {
     pub const fn passes(&self) -> bool {
         if self.service == 0 { self.unmatched.passes() } else { self.judged.passes() }
     }
+
+    /// Whether the packet passes and nothing is left to be told of it.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_plain(&self) -> bool {
+        if self.service == 0 {
+            self.unmatched.passes()
+        } else {
+            matches!(self.judged, Judged::Admitted | Judged::AdmittedOpen)
+        }
+    }
 }
 
 /// Judges what the parser made of a packet that came in on an interface.

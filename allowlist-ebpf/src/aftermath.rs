@@ -9,7 +9,7 @@
 use core::hint::black_box;
 
 use allowlist_common::{
-    abi::{Drop, Judged},
+    abi::{Drop, Judged, next},
     decide::Verdict,
     parse::{self, Flow},
 };
@@ -64,8 +64,30 @@ const REJECT: u8 = 2;
 
 /// Hands a packet over where there is something left to do, and says what becomes of it otherwise.
 #[inline(always)]
-pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict) -> u32 {
+pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict, is_observed: bool) -> u32 {
     let action = if verdict.passes() { XDP_PASS } else { XDP_DROP };
+    let tasks = if verdict.is_plain() { 0 } else { tasks(verdict) };
+    if (tasks != 0 || is_observed)
+        && let Some(place) = maps::handover()
+    {
+        place.entry = verdict.entry;
+        place.action = action;
+        place.service = verdict.service;
+        place.reason = Drop::reason(verdict);
+        place.tasks = tasks;
+        if is_observed {
+            maps::go_on(ctx, next::OBSERVE);
+        }
+        if tasks != 0 {
+            maps::go_on(ctx, next::AFTERMATH);
+        }
+    }
+    action
+}
+
+/// What is left to do about a packet that was denied.
+#[inline(always)]
+fn tasks(verdict: &Verdict) -> u8 {
     let mut tasks = if events::may_report() { REPORT } else { 0 };
     if verdict.reject {
         let now = clock::seconds(clock::nanoseconds());
@@ -75,17 +97,7 @@ pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict) -> u32 {
             maps::count(verdict.service, Judged::RejectLimited, 0);
         }
     }
-    if tasks != 0
-        && let Some(place) = maps::handover()
-    {
-        place.entry = verdict.entry;
-        place.action = action;
-        place.service = verdict.service;
-        place.reason = Drop::reason(verdict);
-        place.tasks = tasks;
-        maps::tail_call_aftermath(ctx);
-    }
-    action
+    tasks
 }
 
 /// The program that follows `allowlist`.

@@ -12,12 +12,13 @@ mod aftermath;
 mod checksum;
 mod clock;
 mod events;
+mod explain;
 mod maps;
+mod observe;
 mod packet;
 mod reject;
 
 use allowlist_common::{
-    abi::Judged,
     decide,
     parse::{self, Flow},
 };
@@ -52,19 +53,17 @@ fn filter<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     let verdict = decide::decide(table, &KernelTries, ifindex, parsed, &flow);
     if verdict.service == 0 {
         maps::count_unmatched(verdict.unmatched, length);
-        if verdict.unmatched.passes() {
-            return XDP_PASS;
-        }
     } else {
         maps::count(verdict.service, verdict.judged, length);
         maps::note_hit(verdict.entry);
-        if matches!(verdict.judged, Judged::Admitted | Judged::AdmittedOpen) {
-            return XDP_PASS;
-        }
+    }
+    let is_observed = observe::is_observed(table, &verdict);
+    if verdict.is_plain() && !is_observed {
+        return XDP_PASS;
     }
     let (service, entry) = (verdict.service, verdict.entry);
-    debug!(ctx, "denied on interface {}: service {} entry {}", ifindex, service, entry);
-    aftermath::begin(ctx, &verdict)
+    debug!(ctx, "interface {}: service {} entry {}", ifindex, service, entry);
+    aftermath::begin(ctx, &verdict, is_observed)
 }
 
 #[cfg(not(test))]

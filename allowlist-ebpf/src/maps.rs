@@ -2,14 +2,17 @@
 
 use allowlist_common::{
     abi::{
-        BootSeconds, Counter, Drop, EVENTS_BYTES, HITS_PAGE, HITS_PAGES, Judged, Node, PolicyTable,
-        SERVICES, TRIE_ENTRIES, TRIES, Unmatched,
+        BootSeconds, Counter, Drop, EVENTS_BYTES, Explanation, HITS_PAGE, HITS_PAGES, Judged, Node,
+        PolicyTable, SERVICES, SIGHTINGS as MOST_SIGHTINGS, Sighting, Source, TRIE_ENTRIES, TRIES,
+        Unmatched, next, tried,
     },
     decide::Sources,
 };
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, ArrayOfMaps, LpmTrie, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key},
+    btf_maps::{
+        Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key,
+    },
     macros::btf_map,
     programs::XdpContext,
 };
@@ -25,10 +28,24 @@ type Inner<T> = [T; 1];
 
 type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Inner<Node>, { TRIE_ENTRIES as usize }>;
 
+type Table = Array<Inner<PolicyTable>, 1, { BPF_F_MMAPABLE as usize }>;
+
 /// The policy in force; one pointer, swapped as a whole. The daemon writes single words of it through its memory.
 #[btf_map]
-static ROOT: ArrayOfMaps<Array<Inner<PolicyTable>, 1, { BPF_F_MMAPABLE as usize }>, 1> =
-    ArrayOfMaps::new();
+static ROOT: ArrayOfMaps<Table, 1> = ArrayOfMaps::new();
+
+/// The policy on trial, or the last one that was.
+#[btf_map]
+static TRIAL: ArrayOfMaps<Table, 1> = ArrayOfMaps::new();
+
+#[btf_map]
+static TRIED: PerCpuArray<u64, { tried::SLOTS as usize }> = PerCpuArray::new();
+
+#[btf_map]
+static SIGHTINGS: LruHashMap<Source, Sighting, MOST_SIGHTINGS> = LruHashMap::new();
+
+#[btf_map]
+static EXPLANATION: Array<Explanation, 1> = Array::new();
 
 #[btf_map]
 static TRIES_V4: ArrayOfMaps<Trie<4>, { TRIES as usize }> = ArrayOfMaps::new();
@@ -59,9 +76,9 @@ static EVENTS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
 #[btf_map]
 static HANDOVER: PerCpuArray<Handover, 1> = PerCpuArray::new();
 
-/// The program that follows a denial, in its only slot.
+/// The programs that go on with a packet, by [`next`].
 #[btf_map]
-static AFTERMATH: ProgramArray<1> = ProgramArray::new();
+static NEXT: ProgramArray<{ next::SLOTS as usize }> = ProgramArray::new();
 
 /// How many events this CPU may still report.
 #[inline(always)]
@@ -87,11 +104,52 @@ pub(crate) fn handover() -> Option<&'static mut Handover> {
     HANDOVER.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
-/// Goes on with the program that follows a denial; comes back only where there is none.
+/// Goes on with another program, by its place in [`next`]; comes back only where there is none.
 #[inline(always)]
-pub(crate) fn tail_call_aftermath(ctx: &XdpContext) {
+pub(crate) fn go_on(ctx: &XdpContext, place: u32) {
     // SAFETY: the array holds programs of this object for the same kind of context.
-    unsafe { AFTERMATH.tail_call(ctx, 0) };
+    unsafe { NEXT.tail_call(ctx, place) };
+}
+
+/// The policy on trial, where the one in force says that there is one.
+#[inline(always)]
+pub(crate) fn policy_on_trial() -> Option<&'static PolicyTable> {
+    TRIAL.get_value(0, &0).map(|[table]| table)
+}
+
+/// Counts a packet that was judged twice, by [`tried`].
+#[inline(always)]
+pub(crate) fn count_tried(index: u32) {
+    if let Some(count) = TRIED.get_ptr_mut(index) {
+        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+        unsafe { *count += 1 };
+    }
+}
+
+/// Notes a packet of a source.
+#[inline(always)]
+pub(crate) fn note_sighting(source: &Source) {
+    let now = clock::seconds(clock::nanoseconds());
+    if let Some(sighting) = SIGHTINGS.get_ptr_mut(source) {
+        // SAFETY: the place is the map's, aligned, and stays one of a sighting as long as the program runs. Where CPUs
+        // write it at once a packet may be missed in the count, which says how busy a source is.
+        unsafe {
+            let packets = &raw mut (*sighting).packets;
+            packets.write_volatile(packets.read_volatile() + 1);
+            (&raw mut (*sighting).last).write_volatile(now);
+        }
+        return;
+    }
+    // Where it is refused, the source is noted by its next packet.
+    let first = Sighting { packets: 1, first: now, last: now };
+    let _ = SIGHTINGS.insert(source, first, 0);
+}
+
+/// Where the question to the program that explains is, and its answer goes.
+#[inline(always)]
+pub(crate) fn explanation() -> Option<&'static mut Explanation> {
+    // SAFETY: the daemon asks one question at a time, and no two references to the slot are kept at once.
+    EXPLANATION.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
 /// How many answers this CPU sent in a second.

@@ -6,6 +6,7 @@
 
 mod audit;
 mod change;
+mod check;
 mod document;
 mod drops;
 mod events;
@@ -22,6 +23,10 @@ pub use self::{
     change::{
         AttachSettings, ChangeOptions, Changed, CutConnection, EntrySpec, EntrySpecs,
         GroupSettings, MAX_CONFIRM, ModeSetting, ServiceSettings, Shutdown,
+    },
+    check::{
+        Answers, Check, CheckAnswer, CheckReason, CheckVerdict, CheckedEntry, Checks, Fragment,
+        ListedBy, MAX_QUESTIONS, Question, Questions,
     },
     document::{DocumentEntry, GroupDocument, PolicyDocument, ServiceDocument},
     drops::{DropReason, DroppedPacket, DroppedPackets, Drops},

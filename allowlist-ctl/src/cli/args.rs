@@ -11,7 +11,9 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
-pub(super) use self::options::{ChangeArgs, EndArgs, EntryArgs, ModeArg, ProtectArgs, Shell};
+pub(super) use self::options::{
+    ChangeArgs, CheckArgs, EndArgs, EntryArgs, ModeArg, ProtectArgs, Shell,
+};
 use crate::kernel::XdpMode;
 
 const AFTER_HELP: &str = "\
@@ -21,7 +23,8 @@ A first session:
   allowlist-ctl status
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing,
-5 refused by a guard or not confirmed, 6 not found, 7 revision conflict";
+5 refused by a guard or not confirmed, 6 not found, 7 revision conflict,
+10 `check` says dropped";
 
 const DEFAULT_SOCKET: &str = "/run/allowlist/allowlistd.sock";
 
@@ -258,6 +261,18 @@ Examples:
         #[arg(long, conflicts_with_all = ["name", "since", "limit"])]
         verify: bool,
     },
+    /// Say whether a packet would be admitted, and why
+    ///
+    /// The program in the kernel judges a made-up packet over the live maps; nothing is counted or
+    /// sent. Says which entry decides and where it stands. Without PORT it says so of every service.
+    /// Ends with 0 where all is admitted, and with 10 where something is dropped.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl check 203.0.113.7 redis
+  allowlist-ctl check 2001:db8::7 tcp/443 --interface eth0
+  allowlist-ctl check 203.0.113.7
+  allowlist-ctl check --file assertions.txt")]
+    Check(CheckArgs),
     /// Show dropped packets
     ///
     /// Shows them by source, service and port, the latest first, also those that a service in mode

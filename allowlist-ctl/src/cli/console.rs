@@ -87,7 +87,6 @@ pub(super) struct Paint {
 
 impl Paint {
     /// No colours.
-    #[cfg(test)]
     pub(super) const OFF: Self = Self { on: false };
 
     /// Colours.

@@ -31,6 +31,12 @@ pub(super) enum Error {
     /// The policy of `apply`.
     #[error(transparent)]
     Policy(#[from] InvalidPolicy),
+    /// Lines of a file that cannot be read.
+    #[error("{} of the file cannot be read", if .0.len() == 1 { "a line" } else { "lines" })]
+    Lines(Vec<String>),
+    /// A packet would be dropped, which was told as what was asked for.
+    #[error("a packet would be dropped")]
+    Dropped,
     /// Nobody listens at the socket.
     #[error("no daemon answers at {}", .0.display())]
     NoDaemon(PathBuf),
@@ -139,7 +145,9 @@ impl Error {
             Self::Declined => Exit::Guarded,
             Self::Refused(problem) => problem.code.into(),
             Self::Kept { error, .. } => error.exit(),
-            Self::File(_)
+            Self::Dropped => Exit::Dropped,
+            Self::Lines(_)
+            | Self::File(_)
             | Self::Policy(_)
             | Self::NoEditor
             | Self::Editor { .. }
@@ -193,7 +201,7 @@ impl Error {
                 ),
                 _ => None,
             }),
-            Self::Policy(_) | Self::File(FileError::Encoding { .. }) => {
+            Self::Lines(_) | Self::Policy(_) | Self::File(FileError::Encoding { .. }) => {
                 Some("correct that, and run it again".to_owned())
             }
             Self::File(FileError::Read { .. }) => {
@@ -211,6 +219,7 @@ impl Error {
         match self {
             Self::Usage(problems) if problems.len() > 1 => problems,
             Self::Refused(problem) => &problem.details,
+            Self::Lines(wrong) => wrong,
             Self::Policy(InvalidPolicy::Entries { wrong, .. }) => wrong,
             Self::Kept { error, .. } => error.details(),
             _ => &[],
@@ -285,7 +294,7 @@ impl Error {
     fn code(&self) -> Code {
         match self {
             Self::Refused(problem) => Code::Api(problem.code),
-            Self::Policy(_) => Code::Api(ErrorCode::InvalidLines),
+            Self::Lines(_) | Self::Policy(_) => Code::Api(ErrorCode::InvalidLines),
             Self::Kept { error, .. } => error.code(),
             Self::Usage(_) => Code::Api(ErrorCode::Invalid),
             Self::MayNotOpen { .. } => Code::Api(ErrorCode::Forbidden),

@@ -24,6 +24,8 @@ pub(super) enum Exit {
     NotFound = 6,
     /// The policy has moved on.
     RevisionConflict = 7,
+    /// `check` says that a packet would be dropped, or that an assertion does not hold.
+    Dropped = 10,
 }
 
 impl From<Exit> for ExitCode {

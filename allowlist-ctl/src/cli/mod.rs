@@ -4,6 +4,7 @@
 //! rendered ([`render`]). Data go to stdout, everything else to stderr; [`exit`] says how it ended.
 
 mod args;
+mod check;
 mod client;
 mod console;
 mod document;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod changed;
+mod check;
 mod cuts;
 mod differences;
 mod drops;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 pub(super) use self::{
     audit::{audit, verification},
     changed::changed,
+    check::{check_line, checks, fragment_name},
     cuts::cut_lines,
     drops::{LiveDrops, drop_reason, drops},
     list::list,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use self::arguments::{Wrong, escape, follow, interface_path, keys, lasting, settings};
 use super::{
     args::{ChangeArgs, Command, Shell},
+    check::Asked,
     document,
     error::Error,
     file, when,
@@ -38,6 +39,8 @@ pub(super) enum Meaning {
     Audit(String),
     /// Say whether the audit trail is as it was written.
     VerifyAudit,
+    /// Say how packets would be judged.
+    Check(Asked),
     /// Change entries in an editor.
     Edit(Name, ChangeOptions),
     /// Show dropped packets, at most so many lines of them.
@@ -141,8 +144,16 @@ impl Request {
     }
 }
 
+/// A path with a query, escaped.
+pub(super) fn with_query(path: &str, query: &[(&str, String)]) -> String {
+    let query: Vec<String> =
+        query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    format!("{path}?{}", query.join("&"))
+}
+
 impl Body {
-    fn json(document: &impl Serialize) -> Self {
+    /// A JSON document.
+    pub(super) fn json(document: &impl Serialize) -> Self {
         let bytes = serde_json::to_vec(document).expect("requests are structures of plain values");
         Self::Json(bytes.into())
     }
@@ -162,6 +173,7 @@ impl Meaning {
                 Self::List(name.as_ref().and_then(|name| wrong.take(name.parse())))
             }
             Command::Top => Self::Top,
+            Command::Check(check) => Self::Check(Asked::of(check, stdin)?),
             Command::Drops { follow: true, .. } => Self::Follow,
             Command::Drops { follow: false, limit } => Self::Drops(*limit),
             Command::Protect(protect) => {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     args::{Args, Shell},
+    check::check,
     client::{Client, Reply},
     console::{Console, clean},
     document,
@@ -33,6 +34,11 @@ pub(super) fn run(args: &Args, console: &mut Console<'_>) -> Exit {
         Ok(()) => Exit::Done,
         // Whoever read the output has seen enough, as in `allowlist-ctl list | head`.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        // That was the answer.
+        Err(error @ Error::Dropped) => {
+            let _: io::Result<()> = console.stdout.flush();
+            error.exit()
+        }
         Err(error) => {
             // What was written before comes first; the error is told in any case.
             let _: io::Result<()> = console.stdout.flush();
@@ -109,6 +115,7 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             }
             found.broken.map_or(Ok(()), |_| Err(Error::Altered))
         }
+        Meaning::Check(asked) => check(&client, &asked, args.json, console),
         Meaning::Edit(name, options) => edit(&client, &name, options, args.json, console),
         Meaning::Drops(limit) => {
             // A document for machines has everything, a table as much as somebody may want to read.
@@ -184,7 +191,10 @@ pub(super) fn send_change<'a>(
     client.send(&change.request)
 }
 
-fn print_json(document: &impl Serialize, console: &mut Console<'_>) -> Result<(), Error> {
+pub(super) fn print_json(
+    document: &impl Serialize,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
     serde_json::to_writer(&mut *console.stdout, document).map_err(io::Error::from)?;
     Ok(writeln!(console.stdout)?)
 }

@@ -1,6 +1,6 @@
 //! Lists as a stream of JSON, so that a million entries are never in memory as text.
 
-use std::{convert::Infallible, io, sync::Arc};
+use std::{convert::Infallible, io, path::Path, sync::Arc};
 
 use axum::body::Body;
 use http_body_util::StreamBody;
@@ -27,22 +27,8 @@ pub(super) fn listing(policy: &Policy, names: Vec<Name>, hits: &Arc<Hits>) -> Bo
     let hits = Arc::clone(hits);
     let lists = lists.into_iter().enumerate().flat_map(move |(index, (head, entries))| {
         let (hits, follow) = (Arc::clone(&hits), head.follow.clone());
-        let origin = move |origin| match (origin, &follow) {
-            (Origin::File, Some(path)) => format!("file:{}", path.display()),
-            (Origin::File, None) => "file".to_owned(),
-            (Origin::Manual, _) => "manual".to_owned(),
-        };
-        let view = move |key: EntryKey, entry: Entry| EntryView {
-            id: entry.id,
-            prefix: key.prefix,
-            kind: key.kind,
-            origin: origin(key.origin),
-            comment: entry.comment.as_deref().map(Into::into),
-            added_by: entry.added_by.as_ref().clone(),
-            added_at: entry.added_at,
-            expires_at: entry.expires_at,
-            expired: entry.is_expired(now),
-            last_hit: hits.last(entry.id, entry.added_at),
+        let view = move |key: EntryKey, entry: Entry| {
+            entry_view(&key, &entry, follow.as_deref(), &hits, now)
         };
         let separator = if index == 0 { "" } else { "," };
         std::iter::once(separator.to_owned()).chain(with_entries(
@@ -55,6 +41,33 @@ pub(super) fn listing(policy: &Policy, names: Vec<Name>, hits: &Arc<Hits>) -> Bo
             .chain(lists)
             .chain(std::iter::once("]}\n".to_owned())),
     )
+}
+
+/// An entry of a list, which follows a file or none.
+pub(super) fn entry_view(
+    key: &EntryKey,
+    entry: &Entry,
+    follow: Option<&Path>,
+    hits: &Hits,
+    now: Timestamp,
+) -> EntryView {
+    let origin = match (key.origin, follow) {
+        (Origin::File, Some(path)) => format!("file:{}", path.display()),
+        (Origin::File, None) => "file".to_owned(),
+        (Origin::Manual, _) => "manual".to_owned(),
+    };
+    EntryView {
+        id: entry.id,
+        prefix: key.prefix,
+        kind: key.kind,
+        origin,
+        comment: entry.comment.as_deref().map(Into::into),
+        added_by: entry.added_by.as_ref().clone(),
+        added_at: entry.added_at,
+        expires_at: entry.expires_at,
+        expired: entry.is_expired(now),
+        last_hit: hits.last(entry.id, entry.added_at),
+    }
 }
 
 /// A list without its entries, and those.

@@ -8,6 +8,7 @@ mod answer;
 mod args;
 mod ask;
 mod caller;
+mod check;
 mod config;
 mod connections;
 mod detach;

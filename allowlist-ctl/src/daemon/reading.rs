@@ -13,15 +13,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{
-    answer::{Answer, Reply, Streamed, query},
+    answer::{Answer, NoQuery, Reply, Streamed, body, query, read_json},
     listing,
     routes::{Answered, Office, Subject, caller, name},
     status,
 };
 use crate::{
     api::{
-        AuditTrail, AuditVerification, ChangeEvent, DroppedPacket, Drops, ErrorCode, EventKinds,
-        InterfaceStatus, Listing, LostEvents, PolicyDocument, Problem, Revisions, Status,
+        Answers, AuditTrail, AuditVerification, ChangeEvent, Checks, DroppedPacket, Drops,
+        ErrorCode, EventKinds, InterfaceStatus, Listing, LostEvents, MAX_BODY, MAX_QUESTIONS,
+        PolicyDocument, Problem, Question, Questions, Revisions, Status,
     },
     store::audit::Filter,
 };
@@ -109,6 +110,35 @@ pub(super) async fn verify_audit(
 ) -> Answered<AuditVerification> {
     office.viewer(&request)?;
     office.desk.verify_audit().await.map(Answer)
+}
+
+pub(super) async fn check(State(office): State<Office>, request: Request) -> Answered<Checks> {
+    office.viewer(&request)?;
+    let question: Question = query(request.uri())?;
+    let Answers { revision, answers } = office.desk.check(vec![question]).await?;
+    let mut checks = Vec::new();
+    for answer in answers {
+        match answer.problem {
+            Some(problem) => return Err(problem),
+            None => checks.extend(answer.checks),
+        }
+    }
+    Ok(Answer(Checks { revision, checks }))
+}
+
+pub(super) async fn check_many(
+    State(office): State<Office>,
+    request: Request,
+) -> Answered<Answers> {
+    office.viewer(&request)?;
+    let NoQuery {} = query(request.uri())?;
+    let Questions { questions } = read_json(&body(request, MAX_BODY).await?)?;
+    if questions.len() > MAX_QUESTIONS {
+        let message = format!("these are {} questions", questions.len());
+        return Err(Problem::new(ErrorCode::Invalid, message)
+            .hint(format!("ask at most {MAX_QUESTIONS} at once")));
+    }
+    office.desk.check(questions).await.map(Answer)
 }
 
 /// The query of a request for drops.

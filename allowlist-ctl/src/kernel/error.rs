@@ -129,6 +129,17 @@ pub enum SyncError {
     HalfDone(MapError),
 }
 
+/// Why packets are not watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The program that watches.
+    #[error("cannot load the program that watches: {0}")]
+    Load(#[from] LoadError),
+    /// The maps.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+}
+
 /// What the kernel answered, which aya's own words leave out.
 fn reason(error: &MapError) -> String {
     os_error(error).map_or_else(|| error.to_string(), ToString::to_string)

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use allowlist_common::abi::maps;
+use allowlist_common::abi::{maps, next};
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Map, MapError, ProgramArray},
+    maps::{Map, MapData, MapError, ProgramArray},
     programs::{ProgramError, ProgramType, Xdp},
     sys::{BpfHelper, is_helper_supported},
 };
@@ -49,6 +49,14 @@ impl Variant {
         }
     }
 
+    /// The program that watches.
+    const fn observer(self) -> &'static str {
+        match self {
+            Self::Frags => "observe_frags",
+            Self::Plain | Self::PlainOldClock => "observe",
+        }
+    }
+
     const fn coarse_clock(self) -> u8 {
         match self {
             Self::Frags | Self::Plain => 1,
@@ -73,7 +81,15 @@ pub(super) struct Loaded {
     ebpf: Ebpf,
     names: [&'static str; 2],
     pub(super) variant: Variant,
+    /// The programs that go on with a packet, once they are joined. Programs that are loaded later refer to the map by
+    /// the number of this descriptor.
+    next: Option<ProgramArray<MapData>>,
+    /// Whether the program that watches is among them.
+    has_observer: bool,
 }
+
+/// The judging program's twin.
+const EXPLAINER: &str = "explain";
 
 impl Loaded {
     pub(super) fn program(&self) -> Result<&Xdp, ProgramError> {
@@ -89,8 +105,12 @@ impl Loaded {
 
     /// The programs that were loaded, by name.
     pub(super) fn programs(&self) -> impl Iterator<Item = (&'static str, &Xdp)> {
-        let named = |name| Some((name, self.ebpf.program(name)?.try_into().ok()?));
-        self.names.into_iter().filter_map(named)
+        let named = |name| {
+            let program: &Xdp = self.ebpf.program(name)?.try_into().ok()?;
+            program.fd().is_ok().then_some((name, program))
+        };
+        let [judging, aftermath] = self.names;
+        [judging, aftermath, self.variant.observer(), EXPLAINER].into_iter().filter_map(named)
     }
 
     /// Takes a map out of the object.
@@ -101,26 +121,75 @@ impl Loaded {
 
     /// Puts the program that follows a denial where the judging one finds it, and pins both.
     pub(super) fn join_programs(&mut self, pins: &Pins, calls: &Calls) -> Result<(), LoadError> {
-        let mut array = ProgramArray::try_from(self.take_map(maps::AFTERMATH)?)?;
-        let other = |error: &dyn std::error::Error| LoadError::Other(chain(error));
-        let program = self.ebpf.program(self.names[1]);
-        let program: &Xdp = program
-            .ok_or_else(|| {
-                LoadError::Other(format!("the object has no program {}", self.names[1]))
-            })?
-            .try_into()
-            .map_err(|error: ProgramError| other(&error))?;
-        let program = program.fd().map_err(|error| other(&error))?;
-        calls.patiently(|| array.set(0, program, 0))?;
+        let other = |error: ProgramError| LoadError::Other(chain(&error));
+        let map = self.take_map(maps::NEXT)?;
         let judging = self.ebpf.program_mut(self.names[0]).ok_or(ProgramError::NotLoaded);
-        let judging: &mut Xdp =
-            judging.and_then(TryInto::try_into).map_err(|error| other(&error))?;
-        let [itself, aftermath] = OfProgram::ALL.map(|what| pins.of_program(what, true));
-        for left_by_a_start_that_came_no_further in [&itself, &aftermath] {
+        let judging: &mut Xdp = judging.and_then(TryInto::try_into).map_err(other)?;
+        let [itself, others] = OfProgram::ALL.map(|what| pins.of_program(what, true));
+        for left_by_a_start_that_came_no_further in [&itself, &others] {
             let _ = std::fs::remove_file(left_by_a_start_that_came_no_further);
         }
         pin(calls, || judging.pin(&itself)).map_err(|source| LoadError::pin(&itself, source))?;
-        pin(calls, || array.pin(&aftermath)).map_err(|source| LoadError::pin(&aftermath, source))
+        pin(calls, || map.pin(&others)).map_err(|source| LoadError::pin(&others, source))?;
+        let mut array = ProgramArray::try_from(map)?;
+        self.place(self.names[1], &mut array, next::AFTERMATH, calls)?;
+        self.next = Some(array);
+        Ok(())
+    }
+
+    fn place(
+        &self,
+        name: &str,
+        array: &mut ProgramArray<MapData>,
+        place: u32,
+        calls: &Calls,
+    ) -> Result<(), LoadError> {
+        let other = |error: ProgramError| LoadError::Other(chain(&error));
+        let program: &Xdp = self
+            .ebpf
+            .program(name)
+            .ok_or(ProgramError::NotLoaded)
+            .and_then(TryInto::try_into)
+            .map_err(other)?;
+        let program = program.fd().map_err(other)?;
+        Ok(calls.patiently(|| array.set(place, program, 0))?)
+    }
+
+    /// Loads the program that watches, unless it is loaded, and puts it where the judging one finds it.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub(super) fn load_observer(&mut self, calls: &Calls) -> Result<(), LoadError> {
+        let name = self.variant.observer();
+        self.load_once(name, calls)?;
+        if !self.has_observer
+            && let Some(mut array) = self.next.take()
+        {
+            let placed = self.place(name, &mut array, next::OBSERVE, calls);
+            self.next = Some(array);
+            placed?;
+            self.has_observer = true;
+        }
+        Ok(())
+    }
+
+    /// The judging program's twin, loaded when it is needed first.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub(super) fn explainer(&mut self, calls: &Calls) -> Result<&Xdp, LoadError> {
+        self.load_once(EXPLAINER, calls)?;
+        let program = self.ebpf.program(EXPLAINER).ok_or(ProgramError::NotLoaded);
+        program.and_then(TryInto::try_into).map_err(|error| explain(error.into()))
+    }
+
+    /// Loads one more program of the object, unless it is loaded.
+    fn load_once(&mut self, name: &str, calls: &Calls) -> Result<(), LoadError> {
+        let program = self.ebpf.program(name).and_then(|program| <&Xdp>::try_from(program).ok());
+        if program.is_some_and(|program| program.fd().is_ok()) {
+            return Ok(());
+        }
+        load_program(&mut self.ebpf, name, calls).map_err(|error| explain(error.into()))
     }
 
     pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {
@@ -173,7 +242,7 @@ pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<L
                 if log_level > 0 {
                     forward_log(&mut ebpf);
                 }
-                return Ok(Loaded { ebpf, names, variant });
+                return Ok(Loaded { ebpf, names, variant, next: None, has_observer: false });
             }
             // Another variant would not fare better, or be taken for no reason that lasts.
             Err(error) if is_shortage(&error) => return Err(explain(error.into())),

@@ -12,6 +12,8 @@ mod edits;
 mod error;
 mod ethtool;
 mod events;
+mod explain;
+mod frame;
 mod held;
 mod hits;
 mod identity;
@@ -25,10 +27,12 @@ mod placing;
 mod pool;
 mod refusal;
 mod retry;
+mod shadow;
+mod sightings;
 mod sync;
 mod sys;
 mod takeover;
-mod trial;
+mod test_run;
 mod tries;
 
 use std::{collections::BTreeSet, fs, io, sync::Arc};
@@ -37,8 +41,10 @@ pub use self::{
     attach::XdpMode,
     clock::boot_clock,
     counters::{Counters, Totals},
-    error::{AttachError, LoadError, PinError, RemoveError, SyncError},
+    error::{AttachError, LoadError, PinError, RemoveError, SyncError, WatchError},
     events::{Drop, DropReason, Events},
+    explain::ExplainError,
+    frame::{Cut, MadeUp},
     held::{Attached, Happening},
     hits::Hits,
     identity::InForce,
@@ -46,8 +52,9 @@ pub use self::{
     netlink::{Interface, interfaces},
     pins::{PinnedName, Pins},
     retry::{Calls, Refusals},
+    sightings::{Sighting, Sightings, Tried},
     takeover::Pinned,
-    trial::{Action, Program},
+    test_run::{Action, Program},
 };
 use allowlist_common::abi::maps;
 
@@ -62,6 +69,8 @@ pub struct Kernel {
     hit_maps: HitMaps,
     hits: Arc<Hits>,
     events: Option<Events>,
+    explainer: explain::Explainer,
+    sightings: Arc<Sightings>,
     pins: Pins,
     program_id: u32,
     pinned: keeping::Pinned,
@@ -100,6 +109,8 @@ impl Kernel {
             program_id: loaded.program_id()?,
             counters: Arc::new(loaded.take_counters()?),
             events: Some(loaded.take_events()?),
+            explainer: explain::Explainer::new(&mut loaded)?,
+            sightings: Arc::new(Sightings::new(&mut loaded)?),
             hits: Arc::new(hit_maps.reader(&pins)),
             hit_maps,
             loaded,
@@ -109,6 +120,18 @@ impl Kernel {
             attached: Vec::new(),
             calls,
         })
+    }
+
+    /// The policy that the maps enforce.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        self.enforced.policy()
+    }
+
+    /// Whether later fragments are judged by their source on an interface, by the name that it is wanted by.
+    #[must_use]
+    pub fn is_strict(&self, interface: &str) -> bool {
+        self.enforced.interfaces().get(interface).is_some_and(|placement| placement.strict)
     }
 
     /// Id of the program.
@@ -206,8 +229,61 @@ impl Kernel {
         self.hit_maps.forget(ids);
     }
 
-    /// Frees what changes left behind; to be called when nobody waits.
+    /// Frees what changes left behind, and loads the programs that explain and watch, which takes the verifier a while;
+    /// to be called when nobody waits.
     pub fn tidy(&mut self) {
         self.enforced.tidy();
+        if let Err(error) = self.loaded.explainer(&self.calls) {
+            tracing::debug!("the program that explains is not loaded: {error}");
+        }
+        if self.enforced.watches()
+            && let Err(error) = self.loaded.load_observer(&self.calls)
+        {
+            tracing::warn!("sources are not noted: {error}");
+        }
+    }
+
+    /// What was seen of sources, to be read from anywhere.
+    #[must_use]
+    pub fn sightings(&self) -> Arc<Sightings> {
+        Arc::clone(&self.sightings)
+    }
+
+    /// Has the sources of these services noted, by number, and no longer those of others unless they are in mode
+    /// monitor.
+    ///
+    /// # Errors
+    /// [`WatchError`]
+    pub fn watch(&mut self, services: BTreeSet<u16>) -> Result<(), WatchError> {
+        if !services.is_empty() {
+            self.loaded.load_observer(&self.calls)?;
+        }
+        let before = std::mem::replace(&mut self.enforced.watched, services);
+        self.enforced.publish_anew().inspect_err(|_| self.enforced.watched = before)?;
+        Ok(())
+    }
+
+    /// Has packets judged by another policy, too, without touching them.
+    ///
+    /// # Errors
+    /// [`WatchError`]; nothing is on trial then that was not before.
+    pub fn try_out(&mut self, policy: Policy) -> Result<(), WatchError> {
+        self.loaded.load_observer(&self.calls)?;
+        self.sightings.forget_trial().map_err(SyncError::from)?;
+        Ok(self.enforced.try_out(policy, &boot_clock())?)
+    }
+
+    /// The policy on trial.
+    #[must_use]
+    pub fn on_trial(&self) -> Option<&Policy> {
+        self.enforced.trial.policy()
+    }
+
+    /// Ends the trial.
+    ///
+    /// # Errors
+    /// [`SyncError`]; packets may still be judged twice then, which changes nothing about them.
+    pub fn end_trial(&mut self) -> Result<(), SyncError> {
+        self.enforced.end_trial()
     }
 }

@@ -111,8 +111,8 @@ impl Pins {
         self.maps().join(match (what, is_new) {
             (OfProgram::Itself, false) => "PROGRAM",
             (OfProgram::Itself, true) => "PROGRAM_NEW",
-            (OfProgram::Aftermath, false) => "AFTERMATH",
-            (OfProgram::Aftermath, true) => "AFTERMATH_NEW",
+            (OfProgram::Next, false) => "NEXT",
+            (OfProgram::Next, true) => "NEXT_NEW",
         })
     }
 
@@ -190,13 +190,13 @@ impl Pins {
 pub(super) enum OfProgram {
     /// The program that judges, for whoever wants to look at it.
     Itself,
-    /// The array with the program that follows a denial. The kernel empties such an array when the last descriptor and
-    /// pin of it are gone, and the daemon's descriptors end with the daemon.
-    Aftermath,
+    /// The array with the programs that go on with a packet. The kernel empties such an array when the last descriptor
+    /// and pin of it are gone, and the daemon's descriptors end with the daemon.
+    Next,
 }
 
 impl OfProgram {
-    pub(super) const ALL: [Self; 2] = [Self::Itself, Self::Aftermath];
+    pub(super) const ALL: [Self; 2] = [Self::Itself, Self::Next];
 }
 
 /// What the pin of a link is called: its id, and the name that its interface is wanted by.

@@ -22,8 +22,9 @@ use super::{
     error::{LoadError, SyncError},
     live_table::LiveTable,
     load::Loaded,
-    pool::Pool,
+    pool::{Installed, Pool},
     retry::Calls,
+    shadow::Trial,
     tries::{Built, Family, Held, Tries},
 };
 use crate::policy::{
@@ -37,10 +38,13 @@ const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
 /// Up to so many entries are changed in place.
 const IN_PLACE: usize = 1024;
 
-type Root = ArrayOfMaps<MapData, MapData>;
+pub(super) type Root = ArrayOfMaps<MapData, MapData>;
 
 /// The lists whose entries a trie holds. Services that the same lists decide about share their tries.
-type Lists = Vec<ListNumber>;
+pub(super) type Lists = Vec<ListNumber>;
+
+/// What was built of a family: nothing where that was not wanted, no trie where it has no entries.
+type BuiltTrie<A> = Result<Option<Option<Installed<A>>>, SyncError>;
 
 /// The maps, and the policy that they enforce.
 pub(super) struct Enforced {
@@ -54,6 +58,9 @@ pub(super) struct Enforced {
     live: LiveTable,
     /// When the boot clock was 0, by the wall clock as it was when the ends in the tries were written.
     booted_at: Timestamp,
+    /// Numbers of services whose sources are noted though they are not in mode monitor.
+    pub(super) watched: BTreeSet<u16>,
+    pub(super) trial: Trial,
     calls: Calls,
 }
 
@@ -81,6 +88,8 @@ impl Enforced {
             tries: BTreeMap::new(),
             selections: BTreeMap::new(),
             live,
+            trial: Trial::new(loaded)?,
+            watched: BTreeSet::new(),
             calls,
             booted_at: boot_clock().booted_at,
         })
@@ -89,6 +98,11 @@ impl Enforced {
     /// The policy in force.
     pub(super) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// When the boot clock was 0, by which the ends in the tries were written.
+    pub(super) fn booted_at(&self) -> Timestamp {
+        self.booted_at
     }
 
     /// Brings the maps to a policy.
@@ -123,7 +137,22 @@ impl Enforced {
             self.publish(table)?;
         }
         self.interfaces = around.interfaces;
+        self.trial_elsewhere()
+    }
+
+    /// Puts the table of the policy in force anew, where what it is made for beside the policy has changed.
+    pub(super) fn publish_anew(&mut self) -> Result<(), SyncError> {
+        let table = table::compile(&self.policy, &self.surroundings(&self.policy))?;
+        if *table != *self.live.table() {
+            self.publish(table)?;
+        }
         Ok(())
+    }
+
+    /// Whether the sources of some service are noted.
+    pub(super) fn watches(&self) -> bool {
+        let mut services = self.policy.services.values();
+        services.any(|service| table::is_watched(service, &self.watched))
     }
 
     /// The interfaces that services may be limited to.
@@ -133,7 +162,10 @@ impl Enforced {
 
     /// Frees the tries that changes left behind.
     pub(super) fn tidy(&mut self) {
-        let used = table::selections(&self.policy, &self.interfaces);
+        let mut used = table::selections(&self.policy, &self.interfaces);
+        if let Some(candidate) = self.trial.policy() {
+            used.extend(table::selections(candidate, &self.interfaces));
+        }
         let unused = self.selections.extract_if(.., |selection, _| !used.contains(selection));
         for (_, tries) in unused.collect::<Vec<_>>() {
             self.retire(tries);
@@ -157,17 +189,28 @@ impl Enforced {
             }
             (service.number, slots)
         };
-        let selection =
-            |(selection, tries): (&Selection, &Tries)| (selection.clone(), tries.slots());
         Surroundings {
             interfaces: self.interfaces.clone(),
             tries: policy.services.values().map(of_service).collect(),
-            selections: self.selections.iter().map(selection).collect(),
+            selections: self.selection_slots(),
+            watched: self.watched.clone(),
+            is_tried: self.trial.policy().is_some(),
         }
     }
 
+    /// The tries of destination prefixes there are.
+    pub(super) fn selection_slots(&self) -> BTreeMap<Selection, TrieSlots> {
+        let slots = |(selection, tries): (&Selection, &Tries)| (selection.clone(), tries.slots());
+        self.selections.iter().map(slots).collect()
+    }
+
+    /// The calls by which the kernel is asked.
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// Builds the tries of destination prefixes that a policy needs and are not there yet.
-    fn build_selections(
+    pub(super) fn build_selections(
         &mut self,
         policy: &Policy,
         interfaces: &BTreeMap<String, Placement>,
@@ -273,6 +316,7 @@ impl Enforced {
             return;
         }
         self.booted_at = clock.booted_at;
+        self.trial.note_clock();
         for held in self.tries.values_mut().filter(|held| held.sources.have_ends()) {
             held.is_damaged = true;
         }
@@ -281,6 +325,7 @@ impl Enforced {
     /// Rebuilds tries whose ends are wrong, or in which a change broke off and could not be undone; `true` where all is well then.
     pub(super) fn mend(&mut self, clock: &BootClock) -> bool {
         self.note_clock(clock);
+        self.mend_trial(clock);
         if !self.tries.values().any(|held| held.is_damaged) {
             return true;
         }
@@ -325,24 +370,34 @@ impl Enforced {
                 continue;
             }
             let built = built.entry(lists.clone()).or_default();
-            let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
-            let mut build_v4 = || pool_v4.build(nodes_v4(sources, clock));
-            let mut build_v6 = || pool_v6.build(nodes_v6(sources, clock));
-            // Large lists take a while, and the families have pools of their own: a thread for each.
-            let (v4, v6) = thread::scope(|scope| {
-                let v6 = changed.1.then(|| scope.spawn(&mut build_v6));
-                let v4 = changed.0.then(&mut build_v4);
-                let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                };
-                (v4.transpose(), v6.map(join).transpose())
-            });
+            let (v4, v6) = self.build_families(sources, clock, changed);
             // What one family built is noted before the other one's error is reported.
             let v6 = v6.map(|v6| built.v6 = v6.map_or(Family::Kept, Family::New));
             built.v4 = v4?.map_or(Family::Kept, Family::New);
             v6?;
         }
         Ok(())
+    }
+
+    /// Builds the tries of those families of some sources that are `wanted`, IPv4 first.
+    pub(super) fn build_families(
+        &mut self,
+        sources: &Sources,
+        clock: &BootClock,
+        wanted: (bool, bool),
+    ) -> (BuiltTrie<[u8; 4]>, BuiltTrie<[u8; 16]>) {
+        let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
+        let mut build_v4 = || pool_v4.build(nodes_v4(sources, clock));
+        let mut build_v6 = || pool_v6.build(nodes_v6(sources, clock));
+        // Large lists take a while, and the families have pools of their own: a thread for each.
+        thread::scope(|scope| {
+            let v6 = wanted.1.then(|| scope.spawn(&mut build_v6));
+            let v4 = wanted.0.then(&mut build_v4);
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            (v4.transpose(), v6.map(join).transpose())
+        })
     }
 
     /// Keeps what the new root refers to, and retires what it no longer does.
@@ -361,7 +416,7 @@ impl Enforced {
         }
     }
 
-    fn retire(&mut self, tries: Tries) {
+    pub(super) fn retire(&mut self, tries: Tries) {
         if let Some(v4) = tries.v4 {
             self.v4.retire(v4);
         }
@@ -372,7 +427,7 @@ impl Enforced {
 }
 
 /// The sources of a policy's services, by their lists; without those that have no entries.
-fn needed(policy: &Policy) -> BTreeMap<Lists, Sources> {
+pub(super) fn needed(policy: &Policy) -> BTreeMap<Lists, Sources> {
     policy
         .services
         .values()

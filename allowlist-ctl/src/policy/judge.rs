@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use allowlist_common::parse::Protocol;
+use allowlist_common::{
+    abi::{Judged, Unmatched},
+    parse::{Aside, Protocol},
+};
 use jiff::Timestamp;
 
-use super::{Name, Policy, Service, service::Mode};
+use super::{Entry, EntryKey, Kind, ListNumber, Name, Policy, Service, service::Mode};
 
 /// What of a packet decides about it.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +31,82 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// How a packet of a service is judged.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// Its verdict.
+    pub judged: Judged,
+    /// The entry that decides.
+    pub entry: Option<Decided>,
+    /// What would decide without it: the next less specific entry.
+    pub next: Option<Decided>,
+}
+
+/// An entry that decides about a packet.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// Its list.
+    pub list: ListNumber,
+    /// Prefix, kind and origin.
+    pub key: EntryKey,
+    /// The entry.
+    pub entry: Entry,
+}
+
 impl Policy {
+    /// How a service judges a packet from a source at a moment.
+    #[must_use]
+    pub fn judge(&self, service: &Service, source: IpAddr, now: Timestamp) -> Judgement {
+        if !self.is_closed(service) {
+            return Judgement { judged: Judged::AdmittedOpen, entry: None, next: None };
+        }
+        let sources = self.sources(service);
+        let within = |bits: u8| {
+            let super::sources::Deciding { list, key, entry } =
+                sources.deciding_within(source, bits, now)?;
+            Some(Decided { list, key: *key, entry: entry.clone() })
+        };
+        let entry = within(if source.is_ipv4() { 32 } else { 128 });
+        let next = entry.as_ref().and_then(|entry| within(entry.key.prefix.bits().checked_sub(1)?));
+        let is_allowed = entry.as_ref().is_some_and(|entry| entry.key.kind == Kind::Allow);
+        let judged = match (is_allowed, service.mode) {
+            (true, _) => Judged::Admitted,
+            (false, Mode::Monitor) => Judged::WouldDeny,
+            (false, _) => Judged::Denied,
+        };
+        Judgement { judged, entry, next }
+    }
+
+    /// What becomes of a fragment after the first one, which has no port, on an interface where those are judged by
+    /// their source or are not.
+    #[must_use]
+    pub fn judge_later_fragment(
+        &self,
+        interface: &str,
+        is_strict: bool,
+        source: IpAddr,
+        now: Timestamp,
+    ) -> Unmatched {
+        let services: Vec<&Service> = self
+            .services
+            .values()
+            .map(AsRef::as_ref)
+            .filter(|service| service.mode != Mode::Off && service.is_on(interface))
+            .collect();
+        let admits = |service: &&Service| {
+            !self.is_closed(service) || self.sources(service).admits(source, now)
+        };
+        if !is_strict || services.is_empty() || services.iter().any(admits) {
+            return Unmatched::passed(Aside::LaterFragment);
+        }
+        let guards = |service: &&Service| service.mode == Mode::Enforce && self.is_closed(service);
+        if services.iter().any(guards) {
+            Unmatched::dropped(Aside::FragmentRefused)
+        } else {
+            Unmatched::passed(Aside::FragmentRefused)
+        }
+    }
+
     /// The service that a packet belongs to; services that are off have none.
     #[must_use]
     pub fn service_of(&self, packet: &Packet<'_>) -> Option<(&Name, &Service)> {
@@ -71,6 +149,12 @@ impl Policy {
 }
 
 impl Service {
+    /// Whether it is on an interface.
+    #[must_use]
+    pub fn is_on(&self, interface: &str) -> bool {
+        self.interfaces.is_empty() || self.interfaces.contains(interface)
+    }
+
     /// Whether a packet is sent to this service.
     fn receives(&self, packet: &Packet<'_>) -> bool {
         let Packet { interface, protocol, destination, .. } = packet;
@@ -81,7 +165,7 @@ impl Service {
             .any(|ports| ports.protocol == *protocol && ports.range().contains(&port));
         let address = destination.ip();
         has_port
-            && (self.interfaces.is_empty() || self.interfaces.contains(*interface))
+            && self.is_on(interface)
             && (self.addresses.is_empty()
                 || self.addresses.iter().any(|prefix| prefix.covers(address)))
     }

@@ -29,7 +29,7 @@ pub use self::{
     entry::{Author, Entries, Entry, EntryKey, Kind, Origin},
     group::Group,
     ids::EntryIds,
-    judge::Packet,
+    judge::{Decided, Judgement, Packet},
     name::Name,
     prefix::Prefix,
     service::Service,

@@ -110,7 +110,17 @@ impl Sources {
     /// The entry that decides about an address at a moment; `None` where no entry covers it.
     #[must_use]
     pub fn deciding(&self, address: IpAddr, now: Timestamp) -> Option<Deciding<'_>> {
-        let mut bits = if address.is_ipv4() { 32 } else { 128 };
+        self.deciding_within(address, if address.is_ipv4() { 32 } else { 128 }, now)
+    }
+
+    /// The entry that would decide if there were none of a more specific prefix than one of `bits`.
+    #[must_use]
+    pub fn deciding_within(
+        &self,
+        address: IpAddr,
+        mut bits: u8,
+        now: Timestamp,
+    ) -> Option<Deciding<'_>> {
         loop {
             let covering = self.0.values().filter_map(|entries| covering(entries, address, bits));
             let prefix = covering.max_by_key(Prefix::bits)?;

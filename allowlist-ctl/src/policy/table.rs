@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use allowlist_common::abi::{
     INTERFACES, InterfaceRow, MONITOR, OPEN, PAGE_PORTS, PORT_PAGES, PORT_ROWS, PolicyTable,
-    PortRow, REJECT, SELECT, SELECTORS, STRICT_SERVICES, Selector, ServiceRow,
+    PortRow, REJECT, SELECT, SELECTORS, STRICT_SERVICES, Selector, ServiceRow, WATCHED,
 };
 use allowlist_common::parse::Protocol;
 
@@ -72,6 +72,10 @@ pub struct Surroundings {
     pub tries: BTreeMap<u16, TrieSlots>,
     /// Tries of destination prefixes.
     pub selections: BTreeMap<Selection, TrieSlots>,
+    /// Numbers of services whose sources are noted, beside those in mode monitor.
+    pub watched: BTreeSet<u16>,
+    /// Whether packets are judged by another policy, too.
+    pub is_tried: bool,
 }
 
 /// Makes the table of a policy.
@@ -83,9 +87,13 @@ pub fn compile(policy: &Policy, around: &Surroundings) -> Result<Box<PolicyTable
     builder.page(&[0; PAGE_PORTS])?;
     for service in policy.services.values() {
         let slots = around.tries.get(&service.number).copied().unwrap_or_default();
-        builder.table.services[usize::from(service.number)] =
-            ServiceRow { trie_v4: slots.v4, trie_v6: slots.v6, flags: flags(policy, service) };
+        builder.table.services[usize::from(service.number)] = ServiceRow {
+            trie_v4: slots.v4,
+            trie_v6: slots.v6,
+            flags: flags(policy, service, around),
+        };
     }
+    builder.table.is_tried = around.is_tried.into();
     let mut rows: BTreeMap<(BTreeSet<u16>, bool), u32> = BTreeMap::new();
     let everywhere = services_on(policy, None);
     rows.insert((numbers(&everywhere), false), builder.row(&everywhere, false)?);
@@ -123,11 +131,18 @@ pub fn selections(
         .collect()
 }
 
-fn flags(policy: &Policy, service: &Service) -> u32 {
+/// Whether the sources of a service's passing packets are noted.
+#[must_use]
+pub fn is_watched(service: &Service, watched: &BTreeSet<u16>) -> bool {
+    service.mode == Mode::Monitor || watched.contains(&service.number)
+}
+
+fn flags(policy: &Policy, service: &Service, around: &Surroundings) -> u32 {
     let when = |condition: bool, flag: u32| if condition { flag } else { 0 };
     when(!policy.is_closed(service), OPEN)
         | when(service.mode == Mode::Monitor, MONITOR)
         | when(service.action == Action::Reject, REJECT)
+        | when(is_watched(service, &around.watched), WATCHED)
 }
 
 /// The judging services on an interface; on `None`, those that are on every interface.

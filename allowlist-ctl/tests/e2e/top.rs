@@ -159,6 +159,33 @@ fn a_source_that_is_added_by_keys_is_admitted_and_on_record() -> Result<()> {
 }
 
 #[test]
+fn a_source_is_explained_as_check_explains_it() -> Result<()> {
+    let server = closed()?;
+    shut_out(server.bob(), server.network.server.port(REDIS)[0])?;
+    let mut top = top(&server)?;
+    top.shows("bob", PATIENCE, |screen| screen.contains("10.77.0.3"))?;
+    // Denied, and admitted after an entry for all of its network.
+    for code in [10, 0] {
+        let checked = server.ctl(&["check", "10.77.0.3", "tcp/6379"])?;
+        ensure!(checked.code == Some(code) && !checked.stdout.is_empty(), "{checked:?}");
+        top.press("e")?;
+        // A long line goes on in the next one.
+        let beginning = |line: &str| line.trim().chars().take(50).collect::<String>();
+        let lines: Vec<String> = checked.stdout.lines().map(beginning).collect();
+        let explained = top.shows("the explanation", PATIENCE, |screen| {
+            screen.contains("10.77.0.3 to tcp/6379")
+                && lines.iter().all(|line| screen.contains(line))
+        });
+        explained.with_context(|| format!("{lines:#?}"))?;
+        top.press("q")?;
+        top.shows("the figures", PATIENCE, |screen| !screen.contains("10.77.0.3 to tcp/6379"))?;
+        server.done(&["add", "redis", "10.77.0.0/24", "--comment", "all of them", "--force"])?;
+    }
+    top.press("q")?;
+    top.ends_well(0, PATIENCE)
+}
+
+#[test]
 fn what_is_refused_is_told_on_the_screen() -> Result<()> {
     let server = Server::for_users("")?;
     server.done(&["protect", "redis", "tcp/6379"])?;

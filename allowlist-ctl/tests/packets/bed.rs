@@ -18,6 +18,9 @@ use crate::{
 /// Below so many bytes a frame can't be run through the program.
 pub(crate) const SHORTEST: usize = 14;
 
+/// Frames up to so many bytes are in one buffer, as those have to be that the kernel explains.
+pub(crate) const LONGEST_EXPLAINED: usize = 3000;
+
 /// A policy in force, in the kernel and on the host.
 pub(crate) struct Bed {
     pub(crate) kernel: Kernel,
@@ -126,6 +129,23 @@ impl Bed {
         let before = self.tally();
         let action = self.kernel.judge(frame).unwrap();
         (action, self.tally_since(&before))
+    }
+
+    /// How the kernel explains a frame, and the counters that grew meanwhile.
+    pub(crate) fn explained(&mut self, frame: &[u8]) -> (Counted, Tally) {
+        let before = self.tally();
+        let answer = self.kernel.explain(frame, LOOPBACK).unwrap();
+        let counted = match answer.service {
+            0 => Counted::every_unmatched()
+                .find(|counted| {
+                    matches!(counted, Counted::Unmatched(unmatched)
+                    if unmatched.counter() == u32::from(answer.unmatched))
+                })
+                .unwrap(),
+            number => Counted::Service(number, Judged::ALL[usize::from(answer.judged)]),
+        };
+        assert_eq!(counted.passes(), answer.passes == 1, "{answer:?}");
+        (counted, self.tally_since(&before))
     }
 
     /// The counters of the policy in force.

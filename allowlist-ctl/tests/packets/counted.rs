@@ -47,12 +47,16 @@ impl Counted {
     pub(crate) fn all(services: &[u16]) -> Vec<Self> {
         let judged = [Judged::Admitted, Judged::AdmittedOpen, Judged::Denied, Judged::WouldDeny];
         let of_service = |number: &u16| judged.map(|judged| Self::Service(*number, judged));
+        let mut all: Vec<Self> = services.iter().flat_map(of_service).collect();
+        all.extend(Self::every_unmatched());
+        all
+    }
+
+    /// Every counter of packets of no service.
+    pub(crate) fn every_unmatched() -> impl Iterator<Item = Self> {
         let passed = Aside::ALL.map(|aside| Self::unreadable(aside, false));
         let dropped = Aside::ALL.into_iter().filter(|aside| aside.is_unreadable());
-        let mut all: Vec<Self> = services.iter().flat_map(of_service).collect();
-        all.push(Self::Unmatched(Unmatched::NO_SERVICE));
-        all.extend(passed);
-        all.extend(dropped.map(|aside| Self::unreadable(aside, true)));
-        all
+        let dropped = dropped.map(|aside| Self::unreadable(aside, true));
+        std::iter::once(Self::Unmatched(Unmatched::NO_SERVICE)).chain(passed).chain(dropped)
     }
 }

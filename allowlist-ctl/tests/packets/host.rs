@@ -53,8 +53,8 @@ impl Host {
             (selection, slots)
         });
         let selections = selections.collect();
-        let table =
-            table::compile(policy, &Surroundings { interfaces, tries, selections }).unwrap();
+        let around = Surroundings { interfaces, tries, selections, ..Surroundings::default() };
+        let table = table::compile(policy, &around).unwrap();
         Self { table, lists: Lists { lists, now: clock.now } }
     }
 

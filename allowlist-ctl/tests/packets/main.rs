@@ -16,7 +16,9 @@ mod rows;
 mod scapy;
 #[path = "../../../allowlist-common/tests/packets/table/mod.rs"]
 mod table;
+mod tried;
 mod truncated;
 mod variants;
 mod verifier;
+mod watched;
 mod wire;

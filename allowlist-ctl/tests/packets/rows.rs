@@ -3,7 +3,7 @@
 use allowlist::{
     kernel::Action,
     policy::{
-        Service,
+        Policy, Service,
         service::{Action as Denial, Mode},
     },
 };
@@ -13,7 +13,7 @@ use allowlist_common::{
 };
 
 use crate::{
-    bed::{Bed, SHORTEST, in_lab, in_lab_with},
+    bed::{Bed, LONGEST_EXPLAINED, SHORTEST, in_lab, in_lab_with},
     counted::{Counted, Tally},
     policies::of_the_table,
     table::{
@@ -51,7 +51,7 @@ impl World {
         Self::StrictMonitored,
     ];
 
-    fn is_strict(self) -> bool {
+    pub(crate) fn is_strict(self) -> bool {
         matches!(self, Self::Strict | Self::StrictMonitored)
     }
 
@@ -61,6 +61,11 @@ impl World {
 
     /// Puts it in force.
     pub(crate) fn enter(self, bed: &mut Bed) {
+        bed.enforce(&self.policy(), self.is_strict());
+    }
+
+    /// Its policy.
+    pub(crate) fn policy(self) -> Policy {
         let mut policy = of_the_table(|closed| match self {
             Self::Rejecting => closed.action = Denial::Reject,
             Self::Monitored | Self::StrictMonitored => closed.mode = Mode::Monitor,
@@ -72,7 +77,7 @@ impl World {
             let open = open.unwrap();
             *open = Service { mode: Mode::Off, ..open.as_ref().clone() }.into();
         }
-        bed.enforce(&policy, self.is_strict());
+        policy
     }
 
     /// The counter that a packet of this fate grows here.
@@ -112,6 +117,15 @@ pub(crate) fn check(bed: &mut Bed, world: World, row: &Row, failures: &mut Vec<S
     if passes != expected.passes() || tally != Tally::from([(expected, 1)]) {
         let name = &row.name;
         failures.push(format!("{world:?}, {name}: {expected:?}, kernel: {action:?} {tally:?}"));
+    }
+    if row.frame.len() > LONGEST_EXPLAINED {
+        return;
+    }
+    let (explained, tally) = bed.explained(&row.frame);
+    if explained != expected || !tally.is_empty() {
+        let name = &row.name;
+        failures
+            .push(format!("{world:?}, {name}: {expected:?}, explained: {explained:?} {tally:?}"));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Options that several commands have in common, and the words that they take.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
 use crate::{
-    api::ChangeOptions,
+    api::{ChangeOptions, Fragment},
     cli::when,
     policy::service::{Action, Mode, WhenEmpty},
 };
@@ -37,6 +39,34 @@ pub(in crate::cli) struct ProtectArgs {
     pub(in crate::cli) when_empty: Option<WhenEmptyArg>,
     #[command(flatten)]
     pub(in crate::cli) change: ChangeArgs,
+}
+
+/// What `check` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct CheckArgs {
+    /// Where the packet comes from
+    #[arg(value_name = "ADDRESS", required_unless_present = "file")]
+    pub(in crate::cli) address: Option<String>,
+    /// Where it goes: redis, tcp/6379 or 6379
+    #[arg(value_name = "PORT")]
+    pub(in crate::cli) port: Option<String>,
+    /// The interface that it comes in on; not given: one that the filter and the service are on
+    #[arg(long, value_name = "IF")]
+    pub(in crate::cli) interface: Option<String>,
+    /// Its destination address; not given: one of the service's
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::cli) to: Option<String>,
+    /// With a tag of this VLAN
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4094))]
+    pub(in crate::cli) vlan: Option<u16>,
+    /// As a fragment
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub(in crate::cli) fragment: Option<Fragment>,
+    /// Check the assertions of a file, such as `203.0.113.7 redis admitted`, one a line; '-' reads
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["address", "port", "interface", "to", "vlan", "fragment"])]
+    pub(in crate::cli) file: Option<PathBuf>,
 }
 
 /// Entries as `add` and `remove` take them.

@@ -1,13 +1,14 @@
-//! What becomes of a source's packets, and why.
+//! What becomes of a source's packets, and why: as `allowlist-ctl check` explains it.
 
 use std::net::IpAddr;
 
 use crate::{
-    cli::{client::Client, error::Error, request::Request},
+    api::Question,
+    cli::{check::explain, client::Client, error::Error},
     policy::port::Ports,
 };
 
-/// The lines of an explanation.
+/// The lines of an explanation; of one for every service where the packets do not say where they go.
 ///
 /// # Errors
 /// The daemon's refusal, or why there is no answer.
@@ -16,11 +17,8 @@ pub(super) fn explanation(
     source: IpAddr,
     port: Option<Ports>,
 ) -> Result<Vec<String>, Error> {
-    let port = port.map(|port| format!("&port={port}")).unwrap_or_default();
-    let mut reply = client.send(&Request::get(format!("/v1/check?address={source}{port}")))?;
-    let mut text = Vec::new();
-    while let Some(piece) = reply.chunk()? {
-        text.extend_from_slice(&piece);
-    }
-    Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+    let port = port.map(|port| port.to_string());
+    let question =
+        Question { address: source, port, interface: None, to: None, vlan: None, fragment: None };
+    explain(client, &question)
 }

@@ -15,7 +15,8 @@ use super::{
 use crate::api::{
     AttachSettings, EntrySpecs,
     ErrorCode::{Conflict, Guarded, InUse, InvalidLines, NotFound, Unconfirmed},
-    GroupSettings, ModeSetting, PolicyDocument, Rollback, ServiceSettings, Shutdown,
+    GroupSettings, ModeSetting, PolicyDocument, Question, Questions, Rollback, ServiceSettings,
+    Shutdown,
 };
 
 fn operations() -> Vec<Operation> {
@@ -89,6 +90,16 @@ fn operations() -> Vec<Operation> {
             .query::<AuditQuery>(),
         Op::get("/v1/audit/verify", "verifyAudit", reading::verify_audit)
             .says("Tells whether the audit trail is as it was written"),
+        Op::get("/v1/check", "check", reading::check)
+            .says(
+                "Tells how a made-up packet would be judged, by the program in the kernel, and why",
+            )
+            .query::<Question>()
+            .fails(&[NotFound]),
+        Op::post("/v1/check", "checkMany", reading::check_many)
+            .says("Tells the same of several packets, by one revision")
+            .takes_no_query()
+            .body::<Questions>(),
         Op::get("/v1/drops", "drops", reading::drops)
             .says("Tells recent dropped packets by source, service and port, the latest first")
             .query::<DropsQuery>(),

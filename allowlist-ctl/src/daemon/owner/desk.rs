@@ -10,7 +10,10 @@ use tokio::sync::oneshot;
 
 use super::{Deed, Owner, Task};
 use crate::{
-    api::{AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem, Revisions},
+    api::{
+        Answers, AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem,
+        Question, Revisions,
+    },
     daemon::{access::Access, caller::Caller, follow::News},
     kernel::XdpMode,
     policy::change::Change,
@@ -117,6 +120,14 @@ impl Desk {
         // A daemon that is stopping has told the log.
         let _ = note.await;
         problem
+    }
+
+    /// How packets would be judged.
+    pub(in crate::daemon) async fn check(
+        &self,
+        questions: Vec<Question>,
+    ) -> Result<Answers, Problem> {
+        self.ask(move |owner| owner.check(&questions)).await
     }
 
     /// Rows of the audit trail.

@@ -4,6 +4,7 @@
 //! in the kernel, on disk, then told to the readers.
 
 mod change;
+mod check;
 mod copies;
 mod desk;
 mod followed;

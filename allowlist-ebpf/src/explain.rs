@@ -1,0 +1,49 @@
+//! The judging program's twin: it judges a frame of a test run as the other would, over the same maps, and leaves
+//! nothing behind but its answer.
+
+use allowlist_common::{
+    abi::Explanation,
+    decide,
+    parse::{self, Flow},
+};
+use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
+
+use crate::{
+    clock,
+    maps::{self, KernelTries},
+    packet::Frame,
+};
+
+/// Never on an interface.
+#[xdp]
+fn explain(ctx: XdpContext) -> u32 {
+    answer(&ctx);
+    XDP_PASS
+}
+
+#[inline(always)]
+fn answer(ctx: &XdpContext) -> Option<()> {
+    let explanation = maps::explanation()?;
+    let table = maps::policy()?;
+    let now = clock::boot_seconds();
+    let mut flow = Flow::EMPTY;
+    let parsed = parse::parse(&Frame::new(ctx), &mut flow);
+    let verdict = decide::decide(table, &KernelTries, explanation.ifindex, parsed, &flow);
+    let aside = match parsed {
+        Ok(()) => 0,
+        Err(aside) => aside as u8 + 1,
+    };
+    *explanation = Explanation {
+        ifindex: explanation.ifindex,
+        now,
+        entry: verdict.entry,
+        service: verdict.service,
+        judged: verdict.judged as u8,
+        unmatched: verdict.unmatched.counter() as u8,
+        passes: verdict.passes().into(),
+        rejects: verdict.reject.into(),
+        is_answered: 1,
+        aside,
+    };
+    Some(())
+}
