@@ -236,10 +236,7 @@ impl Meaning {
             Command::Audit { name, since, limit, verify: false } => {
                 let now = Timestamp::now();
                 let since = since.as_deref().and_then(|span| wrong.take(when::before(span, now)));
-                let name = name.as_deref().map(|name| format!("&name={}", escape(name)));
-                let since = since.map(|since| format!("&since={}", escape(&since.to_string())));
-                let (name, since) = (name.unwrap_or_default(), since.unwrap_or_default());
-                Self::Audit(format!("limit={limit}{name}{since}"))
+                Self::Audit(audit_query(name.as_deref(), since, *limit))
             }
             Command::Apply { file, change } => {
                 let body = Body::json(&document::read(file, stdin)?);
@@ -267,6 +264,13 @@ impl Meaning {
         wrong.none()?;
         Ok(meaning)
     }
+}
+
+/// The query that asks for rows of the audit trail.
+fn audit_query(name: Option<&str>, since: Option<Timestamp>, limit: u32) -> String {
+    let name = name.map(|name| format!("&name={}", escape(name))).unwrap_or_default();
+    let since = since.map(|since| format!("&since={}", escape(&since.to_string())));
+    format!("limit={limit}{name}{}", since.unwrap_or_default())
 }
 
 impl Change {
