@@ -8,6 +8,7 @@ mod api;
 mod atomic;
 mod bulk;
 mod changes;
+mod check;
 mod crash;
 mod damage;
 mod degraded;

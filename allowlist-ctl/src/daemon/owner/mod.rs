@@ -122,7 +122,8 @@ impl Owner {
             trouble,
             copies,
             is_noted: false,
-            untidy: 0,
+            // The programs that explain and watch are yet to be loaded.
+            untidy: 1,
             stopped: false,
         })
     }
