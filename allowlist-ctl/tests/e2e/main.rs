@@ -19,6 +19,7 @@ mod full_disk;
 mod gap;
 mod guard_edges;
 mod guards;
+mod guide;
 mod history;
 mod interfaces;
 mod kill;
