@@ -219,8 +219,7 @@ impl Error {
         match self {
             Self::Usage(problems) if problems.len() > 1 => problems,
             Self::Refused(problem) => &problem.details,
-            Self::Lines(wrong) => wrong,
-            Self::Policy(InvalidPolicy::Entries { wrong, .. }) => wrong,
+            Self::Lines(wrong) | Self::Policy(InvalidPolicy::Entries { wrong, .. }) => wrong,
             Self::Kept { error, .. } => error.details(),
             _ => &[],
         }

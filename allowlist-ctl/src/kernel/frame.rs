@@ -102,10 +102,8 @@ impl MadeUp {
                 header.extend([0; 8]);
                 header.extend([0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0]);
             }
-            // RFC 768.
-            Protocol::Udp => header.extend([0, 8, 0, 0]),
-            // Its checksum covers eight bytes, the header (RFC 3828, section 3.1).
-            Protocol::UdpLite => header.extend([0, 8, 0, 0]),
+            // RFC 768; of UDP-Lite the checksum covers the header (RFC 3828, section 3.1). Both are eight bytes.
+            Protocol::Udp | Protocol::UdpLite => header.extend([0, 8, 0, 0]),
             // The common header (RFC 9260, section 3).
             Protocol::Sctp => header.extend([0; 8]),
             // The generic header of a request, and its service code (RFC 4340, sections 5.1 and 5.2).

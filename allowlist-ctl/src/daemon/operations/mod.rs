@@ -20,6 +20,11 @@ use crate::api::{
 };
 
 fn operations() -> Vec<Operation> {
+    reading().into_iter().chain(changing()).collect()
+}
+
+/// What only reads.
+fn reading() -> Vec<Operation> {
     use Operation as Op;
     vec![
         Op::get("/v1/status", "status", reading::status).says("Tells the state of everything"),
@@ -28,6 +33,39 @@ fn operations() -> Vec<Operation> {
         Op::get("/v1/lists/{name}", "list", reading::list_one)
             .says("Tells the entries of a service or group, streamed")
             .fails(&[NotFound]),
+        Op::get("/v1/policy", "export", reading::export)
+            .says("Tells the whole policy as one document, streamed"),
+        Op::get("/v1/revisions", "revisions", reading::revisions)
+            .says("Tells the kept revisions, the latest first"),
+        Op::get("/v1/audit", "audit", reading::audit)
+            .says("Tells the audit trail: the latest rows in the order in which they were written")
+            .query::<AuditQuery>(),
+        Op::get("/v1/audit/verify", "verifyAudit", reading::verify_audit)
+            .says("Tells whether the audit trail is as it was written"),
+        Op::get("/v1/check", "check", reading::check)
+            .says(
+                "Tells how a made-up packet would be judged, by the program in the kernel, and why",
+            )
+            .query::<Question>()
+            .fails(&[NotFound]),
+        Op::post("/v1/check", "checkMany", reading::check_many)
+            .says("Tells the same of several packets, by one revision")
+            .takes_no_query()
+            .body::<Questions>(),
+        Op::get("/v1/drops", "drops", reading::drops)
+            .says("Tells recent dropped packets by source, service and port, the latest first")
+            .query::<DropsQuery>(),
+        Op::get("/v1/events", "events", reading::events)
+            .says("Tells dropped packets, changes and how the interfaces fare as it happens, until the connection is closed; a reader that is too slow misses events, and is told how many")
+            .query::<EventsQuery>(),
+        Op::get("/v1/openapi.json", "openapi", reading::description).says("Tells this description"),
+    ]
+}
+
+/// What changes something.
+fn changing() -> Vec<Operation> {
+    use Operation as Op;
+    vec![
         Op::put("/v1/lists/{name}", "replace", routes::replace)
             .says("Makes the entries of a service or group exactly these")
             .changes(Role::Editor)
@@ -67,15 +105,11 @@ fn operations() -> Vec<Operation> {
             .says("Removes a group that no service includes, and its entries")
             .changes(Role::Admin)
             .fails(&[NotFound, Guarded, Conflict, InUse]),
-        Op::get("/v1/policy", "export", reading::export)
-            .says("Tells the whole policy as one document, streamed"),
         Op::put("/v1/policy", "apply", routes::apply)
             .says("Makes the whole policy so")
             .changes(Role::Admin)
             .body::<PolicyDocument>()
             .fails(&[NotFound, Guarded, Unconfirmed, Conflict, InvalidLines]),
-        Op::get("/v1/revisions", "revisions", reading::revisions)
-            .says("Tells the kept revisions, the latest first"),
         Op::post("/v1/confirm", "confirm", routes::confirm)
             .says("Keeps the pending change")
             .changes(Role::Settler)
@@ -85,27 +119,6 @@ fn operations() -> Vec<Operation> {
             .changes(Role::Settler)
             .optional_body::<Rollback>()
             .fails(&[NotFound, Guarded, Unconfirmed]),
-        Op::get("/v1/audit", "audit", reading::audit)
-            .says("Tells the audit trail: the latest rows in the order in which they were written")
-            .query::<AuditQuery>(),
-        Op::get("/v1/audit/verify", "verifyAudit", reading::verify_audit)
-            .says("Tells whether the audit trail is as it was written"),
-        Op::get("/v1/check", "check", reading::check)
-            .says(
-                "Tells how a made-up packet would be judged, by the program in the kernel, and why",
-            )
-            .query::<Question>()
-            .fails(&[NotFound]),
-        Op::post("/v1/check", "checkMany", reading::check_many)
-            .says("Tells the same of several packets, by one revision")
-            .takes_no_query()
-            .body::<Questions>(),
-        Op::get("/v1/drops", "drops", reading::drops)
-            .says("Tells recent dropped packets by source, service and port, the latest first")
-            .query::<DropsQuery>(),
-        Op::get("/v1/events", "events", reading::events)
-            .says("Tells dropped packets, changes and how the interfaces fare as it happens, until the connection is closed; a reader that is too slow misses events, and is told how many")
-            .query::<EventsQuery>(),
         Op::put("/v1/interfaces/{name}", "attach", routes::attach)
             .says("Puts the filter on an interface")
             .changes(Role::Admin)
@@ -120,7 +133,6 @@ fn operations() -> Vec<Operation> {
             .needs(Role::Admin)
             .takes_no_query()
             .optional_body::<Shutdown>(),
-        Op::get("/v1/openapi.json", "openapi", reading::description).says("Tells this description"),
     ]
 }
 

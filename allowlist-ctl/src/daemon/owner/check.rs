@@ -282,3 +282,56 @@ fn unexplained(error: ExplainError) -> Problem {
     Problem::new(ErrorCode::Failed, error)
         .hint("the filter itself is not touched by this; the daemon's log may say more")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Author, Entry, EntryKey};
+
+    fn expected(number: Option<u16>, judged: Judged, id: u32) -> Expected {
+        let key = EntryKey::manual("10.0.0.0/8".parse().unwrap(), Kind::Allow);
+        let entry = Entry {
+            id,
+            comment: None,
+            added_by: Arc::new(Author { uid: 0, name: "root".into() }),
+            added_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+        };
+        let entry = (id != 0).then_some(Decided { list: 1, key, entry });
+        Expected {
+            judgement: number.map(|_| Judgement { judged, entry, next: None }),
+            unmatched: Unmatched::NO_SERVICE,
+            service: number.map(|number| ("redis".parse().unwrap(), number)),
+        }
+    }
+
+    #[test]
+    fn whatever_differs_between_kernel_and_policy_is_a_difference() {
+        let told = |service, judged: Judged, entry, passes: bool| Explanation {
+            service,
+            judged: judged as u8,
+            entry,
+            passes: passes.into(),
+            is_answered: 1,
+            ..Explanation::default()
+        };
+        let admitted = expected(Some(1), Judged::Admitted, 7);
+        let denied = expected(Some(1), Judged::Denied, 0);
+        let nobody = expected(None, Judged::Denied, 0);
+        let table = [
+            (&admitted, told(1, Judged::Admitted, 7, true), true),
+            (&admitted, told(1, Judged::Admitted, 8, true), false),
+            (&admitted, told(2, Judged::Admitted, 7, true), false),
+            (&admitted, told(1, Judged::Denied, 7, false), false),
+            (&admitted, told(1, Judged::Admitted, 7, false), false),
+            (&denied, told(1, Judged::Denied, 0, false), true),
+            (&denied, told(1, Judged::WouldDeny, 0, true), false),
+            (&nobody, told(0, Judged::Admitted, 0, true), true),
+            (&nobody, told(1, Judged::Admitted, 7, true), false),
+            (&nobody, Explanation { unmatched: 3, ..told(0, Judged::Admitted, 0, true) }, false),
+        ];
+        for (expected, told, agreed) in table {
+            assert_eq!(agree(expected, &told), agreed, "{told:?}");
+        }
+    }
+}

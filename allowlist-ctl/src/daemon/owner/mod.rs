@@ -124,7 +124,8 @@ impl Owner {
             trouble,
             copies,
             is_noted: false,
-            untidy: 0,
+            // The programs that explain and watch are yet to be loaded.
+            untidy: 1,
             done: Vec::new(),
             stopped: false,
         })

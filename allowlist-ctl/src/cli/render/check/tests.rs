@@ -15,7 +15,7 @@ fn entry(list: &str, by: &str, prefix: &str, kind: &str) -> serde_json::Value {
     })
 }
 
-fn check(verdict: &str, reason: &str, more: serde_json::Value) -> serde_json::Value {
+fn check(verdict: &str, reason: &str, more: &serde_json::Value) -> serde_json::Value {
     let mut check = serde_json::json!({
         "address": "203.0.113.7", "port": "tcp/6379", "to": "192.0.2.1", "interface": "eth0",
         "verdict": verdict, "reason": reason, "service": "redis", "mode": "enforce",
@@ -38,7 +38,7 @@ fn a_verdict_is_explained() {
             check(
                 "admitted",
                 "allowed",
-                serde_json::json!({
+                &serde_json::json!({
                     "entry": commented, "next": entry("trusted", "trusted", "203.0.0.0/16", "allow"),
                 }),
             ),
@@ -48,7 +48,7 @@ fn a_verdict_is_explained() {
              without that, 203.0.0.0/16 of trusted would allow it\n",
         ),
         (
-            check("dropped", "not_covered", serde_json::json!({})),
+            check("dropped", "not_covered", &serde_json::json!({})),
             "203.0.113.7 to redis (tcp/6379) on eth0: dropped\n  no entry covers it\n  \
              `allowlist-ctl add redis 203.0.113.7` admits it\n",
         ),
@@ -56,7 +56,7 @@ fn a_verdict_is_explained() {
             check(
                 "dropped",
                 "excepted",
-                serde_json::json!({
+                &serde_json::json!({
                     "entry": entry("redis", "own", "203.0.113.7/32", "except"),
                 }),
             ),
@@ -68,7 +68,7 @@ fn a_verdict_is_explained() {
             check(
                 "admitted",
                 "not_covered",
-                serde_json::json!({
+                &serde_json::json!({
                     "mode": "monitor", "would_be_dropped": true,
                 }),
             ),
@@ -77,18 +77,18 @@ fn a_verdict_is_explained() {
              redis is in mode monitor; in mode enforce it would be dropped\n",
         ),
         (
-            check("admitted", "open", serde_json::json!({})),
+            check("admitted", "open", &serde_json::json!({})),
             "203.0.113.7 to redis (tcp/6379) on eth0: admitted\n  \
              No entries: redis is accessible to everyone.\n",
         ),
         (
-            check("admitted", "not_filtered", serde_json::json!({ "interface": null })),
+            check("admitted", "not_filtered", &serde_json::json!({ "interface": null })),
             "203.0.113.7 to redis (tcp/6379): admitted\n  \
              the filter is not on any interface that it is on: nothing is judged\n  \
              `allowlist-ctl attach IF` puts it there\n",
         ),
         (
-            check("admitted", "no_service", serde_json::json!({ "service": null, "mode": null })),
+            check("admitted", "no_service", &serde_json::json!({ "service": null, "mode": null })),
             "203.0.113.7 to tcp/6379 on eth0: admitted\n  \
              tcp/6379 belongs to no service on eth0: it is not judged\n  \
              `allowlist-ctl protect NAME tcp/6379` protects it\n",
@@ -103,8 +103,8 @@ fn a_verdict_is_explained() {
 #[test]
 fn without_a_port_each_service_has_a_line() {
     let json = serde_json::json!({ "revision": 4, "checks": [
-        check("dropped", "not_covered", serde_json::json!({})),
-        check("admitted", "allowed", serde_json::json!({
+        check("dropped", "not_covered", &serde_json::json!({})),
+        check("admitted", "allowed", &serde_json::json!({
             "service": "web", "port": "tcp/443", "entry": entry("web", "own", "203.0.113.0/24", "allow"),
         })),
     ]});
