@@ -12,7 +12,6 @@ use std::{
 
 use jiff::Timestamp;
 use ratatui::crossterm::event::{self, Event as TerminalEvent, KeyEvent};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     adding,
@@ -20,6 +19,7 @@ use super::{
     figures::Sample,
     names::{Lookups, look_up},
     news::news,
+    signals::Signals,
     state::Action,
 };
 use crate::{
@@ -81,7 +81,11 @@ impl Threads {
     ///
     /// # Errors
     /// Where there are no more threads to be had.
-    pub(super) fn start(socket: &Path, session: fn() -> Option<SshSession>) -> io::Result<Self> {
+    pub(super) fn start(
+        socket: &Path,
+        session: fn() -> Option<SshSession>,
+        signals: Signals,
+    ) -> io::Result<Self> {
         let (sender, inputs) = mpsc::sync_channel(WAITING);
         let (actions, asked) = mpsc::channel();
         spawn("sample", &sender, socket, sample_on)?;
@@ -90,7 +94,11 @@ impl Threads {
             ask(socket, session, &asked, sender);
         })?;
         spawn("keys", &sender, socket, |_, sender| read_keys(sender))?;
-        spawn("signals", &sender, socket, |_, sender| await_signal(sender))?;
+        spawn("signals", &sender, socket, move |_, sender| {
+            signals.wait();
+            // Whoever does not want to hear it has ended already.
+            let _ = sender.send(Input::End);
+        })?;
         let found = move |address, name| sender.send(Input::Named(address, name)).is_ok();
         Ok(Self { inputs, actions, lookups: Lookups::start(look_up, found)? })
     }
@@ -220,24 +228,4 @@ fn read_keys(sender: &SyncSender<Input>) {
             return;
         }
     }
-}
-
-/// Waits until somebody asks this process to end: the terminal is given back first.
-fn await_signal(sender: &SyncSender<Input>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let heard = runtime.and_then(|runtime| {
-        runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut hangup = signal(SignalKind::hangup())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            Ok(())
-        })
-    });
-    // Whoever does not want to hear it has ended already.
-    let _ = sender.send(heard.map_or_else(Input::Broken, |()| Input::End));
 }

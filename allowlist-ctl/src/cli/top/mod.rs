@@ -13,6 +13,7 @@ mod figures;
 mod names;
 mod news;
 mod screen;
+mod signals;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 use self::{
     asking::{Input, Threads, sample},
     screen::Screen,
+    signals::Signals,
     state::{Action, State},
     view::Theme,
 };
@@ -49,9 +51,10 @@ pub(super) fn top(socket: &Path, console: &Console<'_>) -> Result<(), Error> {
     let mut state = State::new(Timestamp::now(), Instant::now());
     state.take(Ok(first));
     let theme = Theme { colours: console.paint.is_on() };
-    // Before any thread that could panic.
+    // Before there is anything to give back, and that before any thread that could panic.
+    let signals = Signals::listen().map_err(Error::Start)?;
     let mut screen = Screen::open().map_err(Error::Screen)?;
-    let threads = Threads::start(socket, console.session).map_err(Error::Screen)?;
+    let threads = Threads::start(socket, console.session, signals).map_err(Error::Start)?;
     loop {
         (state.now, state.moment) = (Timestamp::now(), Instant::now());
         screen.draw(&mut state, theme).map_err(Error::Screen)?;
