@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{EntryView, Problem};
@@ -15,11 +15,25 @@ use crate::policy::{
 /// Questions that are answered at once, at most.
 pub const MAX_QUESTIONS: usize = 1000;
 
+/// An address as requests have it.
+fn address(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}],
+        "examples": ["203.0.113.7", "2001:db8::7"],
+    })
+}
+
+fn optional_address(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [address(generator), {"type": "null"}] })
+}
+
 /// A made-up packet.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// Where it comes from.
+    #[schemars(schema_with = "address")]
     pub address: IpAddr,
     /// Where it goes: the name of a service, a port such as `tcp/6379`, or the number of a port of whatever protocol;
     /// not given: to every service.
@@ -30,6 +44,7 @@ pub struct Question {
     pub interface: Option<String>,
     /// Destination address; not given: one of the service's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_address")]
     pub to: Option<IpAddr>,
     /// VLAN id of a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -149,9 +149,7 @@ fn a_file_of_assertions_is_checked_and_what_fails_is_named() -> Result<()> {
     server.done(&["add", "redis", ALICE, "2001:db8::/32"])?;
     let mut lines =
         String::from("# who gets in\n10.77.0.2 redis admitted\n10.77.0.3 6379 dropped\n");
-    for host in 0..2500 {
-        lines.push_str(&format!("2001:db8::{host:x} tcp/6379 admitted\n"));
-    }
+    lines.extend((0..2500).map(|host| format!("2001:db8::{host:x} tcp/6379 admitted\n")));
     let good = server.write("good.txt", &lines)?;
     let (code, told) = check(&server, &["--file", &good])?;
     ensure!(code == Some(0) && told == "2502 of 2502 hold\n", "{code:?} {told}");
