@@ -29,8 +29,8 @@ pub use self::{
     listing::{EntryView, List, ListKind, Listing},
     session::{InvalidSession, SshSession},
     status::{
-        Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, ServiceState,
-        ServiceStatus, Status, Traffic,
+        Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, LastMinute,
+        ServiceState, ServiceStatus, ServiceTraffic, Status, Traffic,
     },
 };
 pub use crate::policy::difference::{Difference, Differences};

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::drops::DropLog;
+use super::{drops::DropLog, traffic::TrafficLog};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
@@ -30,13 +30,22 @@ pub(super) struct Shared {
     /// What everybody may change of the way to a followed file.
     writable: RwLock<BTreeMap<PathBuf, PathBuf>>,
     pub(super) drops: DropLog,
+    pub(super) traffic: TrafficLog,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
+    /// Since when the kernel counts, over restarts of the daemon.
+    pub(super) counting_since: Timestamp,
     pub(super) store: String,
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, counters: Arc<Counters>, store: &Path) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        counters: Arc<Counters>,
+        counting_since: Option<Timestamp>,
+        store: &Path,
+    ) -> Self {
+        let now = Timestamp::now();
         Self {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
@@ -47,8 +56,10 @@ impl Shared {
             followed: RwLock::default(),
             writable: RwLock::default(),
             drops: DropLog::new(),
+            traffic: TrafficLog::default(),
             counters,
-            started_at: Timestamp::now(),
+            started_at: now,
+            counting_since: counting_since.unwrap_or(now),
             store: store.display().to_string(),
         }
     }
@@ -59,7 +70,14 @@ impl Shared {
     }
 
     pub(super) fn set_policy(&self, policy: Policy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        let mut current = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, service) in &policy.services {
+            let before = current.services.get(name).map(|before| before.number);
+            if before != Some(service.number) {
+                self.traffic.forget(service.number);
+            }
+        }
+        *current = policy;
     }
 
     pub(super) fn hits(&self) -> Arc<Hits> {

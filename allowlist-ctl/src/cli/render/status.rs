@@ -2,14 +2,19 @@
 
 mod groups;
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use self::groups::groups;
-use super::{FIRST_STEP, count, destination, mode_name, span, state_name, without_entries};
+use super::{
+    FIRST_STEP, count, destination, join, mode_name, span, state_name, time, without_entries,
+};
 use crate::{
     api::{
-        Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus, Status,
-        Traffic,
+        Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus,
+        ServiceTraffic, Status, Traffic,
     },
     cli::{
         console::{Paint, Style, clean},
@@ -67,7 +72,13 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
             writeln!(out, "{}", paint.paint(Style::Alarm, &sentence))?;
         }
         writeln!(out)?;
-        writeln!(out, "{}", unmatched(status))?;
+        writeln!(out, "Packets of no service: {}", unmatched(&status.unmatched))?;
+        let came = &status.last_minute.unmatched;
+        if came.values().any(|traffic| traffic.packets > 0) {
+            writeln!(out, "  last minute: {}", unmatched(came))?;
+        }
+        let since = time(status.counting_since);
+        writeln!(out, "All are counted since {since}, or since the service was made.")?;
     }
     if let Some(groups) = groups(&status.groups) {
         writeln!(out)?;
@@ -130,10 +141,11 @@ fn interface_state(state: InterfaceState) -> Cell {
 }
 
 fn services(services: &[ServiceStatus]) -> Table {
-    let is_monitored =
-        |service: &ServiceStatus| service.mode == Mode::Monitor || service.would_deny.packets > 0;
+    let is_monitored = |service: &ServiceStatus| {
+        service.mode == Mode::Monitor || service.traffic.would_deny.packets > 0
+    };
     let is_any_monitored = services.iter().any(is_monitored);
-    let is_any_rejected = services.iter().any(|service| service.reject_sent.packets > 0);
+    let is_any_rejected = services.iter().any(|service| service.traffic.reject_sent.packets > 0);
     let (would_deny, ports_width) = if is_any_monitored && is_any_rejected {
         ("WOULD\nDENY", NARROW_PORTS_WIDTH)
     } else {
@@ -144,7 +156,7 @@ fn services(services: &[ServiceStatus]) -> Table {
     titles.extend(is_any_monitored.then_some(would_deny));
     let mut table = Table::new(titles);
     for service in services {
-        let admitted = service.admitted.packets.saturating_add(service.admitted_open.packets);
+        let ServiceTraffic { denied, would_deny, reject_sent, .. } = service.traffic;
         let (ports, addresses) = ports(service, ports_width);
         let mut row = vec![
             Cell::text(service.name.as_str()),
@@ -152,14 +164,14 @@ fn services(services: &[ServiceStatus]) -> Table {
             mode(service.mode, service.action),
             state(service.state),
             Cell::number(service.entries),
-            Cell::number(admitted),
-            Cell::number(service.denied.packets),
+            Cell::number(admitted(&service.traffic)),
+            Cell::number(denied.packets),
         ];
         if is_any_rejected {
-            row.push(Cell::number(service.reject_sent.packets));
+            row.push(Cell::number(reject_sent.packets));
         }
         if is_any_monitored {
-            row.push(Cell::number(service.would_deny.packets));
+            row.push(Cell::number(would_deny.packets));
         }
         table.row(row);
         for address in &addresses {
@@ -175,8 +187,28 @@ fn services(services: &[ServiceStatus]) -> Table {
             let expired = count(service.expired, "entry has", "entries have");
             table.note(&format!("{expired} expired"));
         }
+        if let Some(came) = last_minute(&service.last_minute) {
+            table.note(&came);
+        }
     }
     table
+}
+
+fn admitted(traffic: &ServiceTraffic) -> u64 {
+    traffic.admitted.packets.saturating_add(traffic.admitted_open.packets)
+}
+
+/// What came in the last minute, where anything did.
+fn last_minute(came: &ServiceTraffic) -> Option<String> {
+    let counts = [
+        (admitted(came), "admitted"),
+        (came.denied.packets, "denied"),
+        (came.reject_sent.packets, "rejected"),
+        (came.would_deny.packets, "would be denied"),
+    ];
+    let counts = counts.into_iter().filter(|(packets, _)| *packets > 0);
+    let told = join(counts.map(|(packets, what)| format!("{packets} {what}")), ", ");
+    (!told.is_empty()).then(|| format!("last minute: {told}"))
 }
 
 /// The ports, and below them the interfaces and addresses to which the service is limited; addresses that
@@ -213,9 +245,9 @@ fn state(state: ServiceState) -> Cell {
 }
 
 /// What became of packets of no service; their kinds are told by JSON.
-fn unmatched(status: &Status) -> String {
+fn unmatched(counts: &BTreeMap<String, Traffic>) -> String {
     let (mut passed, mut unreadable, mut dropped) = (0_u64, 0_u64, 0_u64);
-    for (kind, Traffic { packets, .. }) in &status.unmatched {
+    for (kind, Traffic { packets, .. }) in counts {
         let count = match kind.as_str() {
             kind if kind.ends_with("_dropped") => &mut dropped,
             kind if kind.ends_with("_passed") => &mut unreadable,
@@ -227,7 +259,7 @@ fn unmatched(status: &Status) -> String {
     let counts = [(unreadable, "unreadable passed"), (dropped, "unreadable dropped")];
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     told.extend(counts.map(|(count, what)| format!("{count} {what}")));
-    format!("Packets of no service: {}", told.join(", "))
+    told.join(", ")
 }
 
 #[cfg(test)]

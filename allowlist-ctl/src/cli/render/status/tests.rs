@@ -10,7 +10,7 @@ fn written(status: &Status) -> String {
 fn parsed(interfaces: &str, services: &str, unmatched: &str, warnings: &str) -> Status {
     let groups = r#"{"name": "trusted", "entries": 0, "expired": 0, "included_by": []}"#;
     let document = format!(
-        r#"{{"revision": 7, "version": "0.1.0", "started_at": "2026-11-22T02:00:00Z",
+        r#"{{"revision": 7, "version": "0.1.0", "started_at": "2026-11-22T02:00:00Z", "counting_since": "2026-11-20T07:00:00Z",
             "store": "/var/lib/allowlist/allowlist.db", "interfaces": [{interfaces}],
             "services": [{services}], "groups": [{groups}], "unmatched": {{{unmatched}}}, "warnings": [{warnings}]}}"#
     );
@@ -88,6 +88,7 @@ No entries: mail is accessible to trusted alone.
 No entries: redis is accessible to everyone.
 
 Packets of no service: 7 passed, 1 unreadable dropped
+All are counted since 2026-11-20T07:00:00Z, or since the service was made.
 
 warning: eth2 is not filtered\\u{7}
 ";
@@ -163,6 +164,47 @@ web      tcp/443  monitor  closed        1         1       9         7      4
 }
 
 #[test]
+fn what_came_in_the_last_minute_is_told_under_each_service() {
+    let rest = r#""interfaces": [], "mode": "monitor", "when_empty": "open", "state": "closed", "entries": 1"#;
+    let table: [(&str, [u64; 5], &str); 5] = [
+        ("nothing", [0, 0, 0, 0, 0], ""),
+        ("by an entry and while open", [3, 4, 0, 0, 0], "last minute: 7 admitted"),
+        ("denied and answered", [0, 0, 9, 0, 8], "last minute: 9 denied, 8 rejected"),
+        ("would be denied", [1, 0, 0, 2, 0], "last minute: 1 admitted, 2 would be denied"),
+        (
+            "as much as there can be",
+            [999_999_999, 0, 999_999_999, 0, 999_999_999],
+            "last minute: 999999999 admitted, 999999999 denied, 999999999 rejected",
+        ),
+    ];
+    for (description, [admitted, open, denied, would_deny, rejects], expected) in table {
+        let mut status = parsed("", &service("web", r#""tcp/80""#, rest, [5, 0, 0, 0]), "", "");
+        let traffic = |packets| Traffic { packets, bytes: 0 };
+        status.services[0].last_minute = ServiceTraffic {
+            admitted: traffic(admitted),
+            admitted_open: traffic(open),
+            denied: traffic(denied),
+            would_deny: traffic(would_deny),
+            reject_sent: traffic(rejects),
+            reject_limited: traffic(0),
+        };
+        let text = written(&status);
+        let told = text.lines().find_map(|line| line.strip_prefix("         last"));
+        assert_eq!(
+            told.map(|told| format!("last{told}")).unwrap_or_default(),
+            expected,
+            "{description}"
+        );
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    }
+    let mut status = parsed("", &service("web", r#""tcp/80""#, rest, [5, 0, 0, 0]), "", "");
+    status.last_minute.unmatched = [("no_service".into(), Traffic { packets: 3, bytes: 9 })].into();
+    assert!(
+        written(&status).contains("Packets of no service: 0 passed\n  last minute: 3 passed\n")
+    );
+}
+
+#[test]
 fn without_anything_the_next_step_is_told() {
     let expected = "\
 allowlistd 0.1.0, revision 7, store /var/lib/allowlist/allowlist.db
@@ -210,6 +252,7 @@ web      tcp/80    enforce  closed        2         1       0
          2 entries have expired
 
 Packets of no service: 0 passed
+All are counted since 2026-11-20T07:00:00Z, or since the service was made.
 
 GROUP    ENTRIES  EXPIRED  INCLUDED BY
 lab            0        0  -
