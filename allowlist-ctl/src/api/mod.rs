@@ -37,6 +37,8 @@ pub use crate::policy::difference::{Difference, Differences};
 
 /// Where the daemon's socket is unless somebody says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/allowlist/allowlistd.sock";
+/// What the daemon calls itself in the header `server` of each answer, by which clients know that it is one.
+pub const DAEMON: &str = "allowlistd";
 /// Largest body of a request, in bytes; lists may be [`MAX_LIST_BODY`] long.
 pub const MAX_BODY: usize = 1 << 20;
 /// Largest body of a request that replaces a list, in bytes.

@@ -105,7 +105,7 @@ fn read_request(stream: &mut UnixStream) -> String {
 /// An answer of the daemon.
 pub(super) fn http(status: u16, body: &str) -> String {
     format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status} X\r\nserver: allowlistd\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

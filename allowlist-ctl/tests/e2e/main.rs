@@ -25,6 +25,7 @@ mod last_minute;
 mod links;
 mod links_cut;
 mod modes;
+mod near_names;
 mod overload;
 mod pending;
 mod pins;
