@@ -11,6 +11,7 @@ mod drops;
 mod failure;
 mod history;
 mod listing;
+mod past;
 mod schema;
 mod session;
 mod status;
@@ -27,6 +28,7 @@ pub use self::{
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
+    past::{PastFilter, Tunnel, Unfiltered},
     session::{InvalidSession, SshSession},
     status::{
         Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, LastMinute,

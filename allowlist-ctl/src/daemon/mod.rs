@@ -18,6 +18,7 @@ mod explain;
 mod follow;
 mod interfaces;
 mod keep;
+mod listening;
 mod listing;
 mod logging;
 mod notify;
@@ -31,6 +32,7 @@ mod shared;
 mod signals;
 mod socket;
 mod status;
+mod surroundings;
 mod takeover;
 mod traffic;
 

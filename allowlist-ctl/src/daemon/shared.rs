@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{drops::DropLog, traffic::TrafficLog};
+use super::{drops::DropLog, surroundings::Lookout, traffic::TrafficLog};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
@@ -31,6 +31,7 @@ pub(super) struct Shared {
     writable: RwLock<BTreeMap<PathBuf, PathBuf>>,
     pub(super) drops: DropLog,
     pub(super) traffic: TrafficLog,
+    pub(super) lookout: Lookout,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
     /// Since when the kernel counts, over restarts of the daemon.
@@ -57,6 +58,7 @@ impl Shared {
             writable: RwLock::default(),
             drops: DropLog::new(),
             traffic: TrafficLog::default(),
+            lookout: Lookout::default(),
             counters,
             started_at: now,
             counting_since: counting_since.unwrap_or(now),

@@ -5,14 +5,16 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::{
+    listening,
     owner::{all_ended, pending, told},
     shared::Shared,
+    surroundings::Surroundings,
     traffic::Reading,
 };
 use crate::{
     api::{
         ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, LastMinute, Problem, ServiceState,
-        ServiceStatus, ServiceTraffic, Status,
+        ServiceStatus, ServiceTraffic, Status, Unfiltered,
     },
     policy::{Group, Name, Policy, Service, service::Mode},
     version,
@@ -36,6 +38,11 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         ..service_status(&policy, name, service)
     });
     let services = services.collect();
+    let around = shared.lookout.surroundings();
+    let unfiltered = unfiltered_ports(shared, &policy, &around, &interfaces);
+    let mut warnings = warnings(shared, &policy, &interfaces);
+    warnings.extend(listening::sentences(&unfiltered));
+    warnings.extend(around.unknown.iter().cloned());
     let groups = policy.groups.iter().map(|(name, group)| group_status(&policy, name, group));
     let groups = groups.collect();
     Ok(Status {
@@ -43,7 +50,8 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         version: version::SHORT.into(),
         started_at: shared.started_at,
         store: shared.store.clone(),
-        warnings: warnings(shared, &policy, &interfaces),
+        warnings,
+        unfiltered,
         pending: shared.pending().as_ref().map(pending),
         degraded: shared.degraded(),
         groups,
@@ -71,6 +79,18 @@ fn service_status(policy: &Policy, name: &Name, service: &Service) -> ServiceSta
         traffic: ServiceTraffic::default(),
         last_minute: ServiceTraffic::default(),
     }
+}
+
+/// The ports that are listened on without the filter, which may be elsewhere than a moment ago.
+fn unfiltered_ports(
+    shared: &Shared,
+    policy: &Policy,
+    around: &Surroundings,
+    interfaces: &[InterfaceStatus],
+) -> Vec<Unfiltered> {
+    let attached = interfaces.iter().filter(|one| one.state == InterfaceState::Attached);
+    let filtered = attached.filter_map(|one| one.ifindex).collect();
+    listening::unfiltered(policy, around, &filtered, &shared.interface_names())
 }
 
 /// Whether a service admits everyone.

@@ -24,6 +24,7 @@ mod kill;
 mod last_minute;
 mod links;
 mod links_cut;
+mod listening;
 mod modes;
 mod near_names;
 mod overload;
