@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pending, Unfiltered};
+use super::{PastFilter, Pending, Unfiltered};
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -44,6 +44,9 @@ pub struct Status {
     /// What came in the last minute.
     #[serde(default)]
     pub last_minute: LastMinute,
+    /// What passes the filter by nature.
+    #[serde(default)]
+    pub past_filter: PastFilter,
     /// Ports of services on which something listens where there is no filter.
     #[serde(default)]
     pub unfiltered: Vec<Unfiltered>,

@@ -35,6 +35,7 @@ mod status;
 mod surroundings;
 mod takeover;
 mod traffic;
+mod tunnels;
 
 use std::{fs::File, process::ExitCode, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! The state of everything, put together for `status`.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use jiff::Timestamp;
 
@@ -8,15 +8,15 @@ use super::{
     listening,
     owner::{all_ended, pending, told},
     shared::Shared,
-    surroundings::Surroundings,
-    traffic::Reading,
+    traffic::{OTHER_PROTOCOL, Reading},
+    tunnels::tunnels,
 };
 use crate::{
     api::{
-        ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, LastMinute, Problem, ServiceState,
-        ServiceStatus, ServiceTraffic, Status, Unfiltered,
+        ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, LastMinute, PastFilter, Problem,
+        ServiceState, ServiceStatus, ServiceTraffic, Status,
     },
-    policy::{Group, Name, Policy, Service, service::Mode},
+    policy::{Group, Name, Policy, Service, near::nearest},
     version,
 };
 
@@ -39,7 +39,15 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
     });
     let services = services.collect();
     let around = shared.lookout.surroundings();
-    let unfiltered = unfiltered_ports(shared, &policy, &around, &interfaces);
+    let attached = interfaces.iter().filter(|one| one.state == InterfaceState::Attached);
+    let filtered: BTreeSet<u32> = attached.filter_map(|one| one.ifindex).collect();
+    // The filter may be elsewhere than a moment ago.
+    let unfiltered = listening::unfiltered(&policy, &around, &filtered, &shared.interface_names());
+    let past_filter = PastFilter {
+        other_protocols: counts.kind(OTHER_PROTOCOL),
+        other_protocols_last_minute: came.kind(OTHER_PROTOCOL),
+        tunnels: tunnels(&around.interfaces, &filtered),
+    };
     let mut warnings = warnings(shared, &policy, &interfaces);
     warnings.extend(listening::sentences(&unfiltered));
     warnings.extend(around.unknown.iter().cloned());
@@ -51,6 +59,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         started_at: shared.started_at,
         store: shared.store.clone(),
         warnings,
+        past_filter,
         unfiltered,
         pending: shared.pending().as_ref().map(pending),
         degraded: shared.degraded(),
@@ -81,18 +90,6 @@ fn service_status(policy: &Policy, name: &Name, service: &Service) -> ServiceSta
     }
 }
 
-/// The ports that are listened on without the filter, which may be elsewhere than a moment ago.
-fn unfiltered_ports(
-    shared: &Shared,
-    policy: &Policy,
-    around: &Surroundings,
-    interfaces: &[InterfaceStatus],
-) -> Vec<Unfiltered> {
-    let attached = interfaces.iter().filter(|one| one.state == InterfaceState::Attached);
-    let filtered = attached.filter_map(|one| one.ifindex).collect();
-    listening::unfiltered(policy, around, &filtered, &shared.interface_names())
-}
-
 /// Whether a service admits everyone.
 pub(super) fn state(policy: &Policy, service: &Service) -> ServiceState {
     if policy.is_closed(service) { ServiceState::Closed } else { ServiceState::Open }
@@ -106,6 +103,17 @@ fn group_status(policy: &Policy, name: &Name, group: &Group) -> GroupStatus {
         included_by: policy.including(name),
         follow: group.follow.clone(),
     }
+}
+
+/// That a service is limited to an interface without the filter, which may not be there at all.
+fn limited_to(service: &Name, interface: &str, present: &[String]) -> String {
+    let what = format!("{service} is limited to {interface}, which has no filter");
+    if !present.iter().any(|name| name == interface)
+        && let Some(near) = nearest(interface, present)
+    {
+        return format!("{what}; did you mean {near}? There is no {interface}");
+    }
+    format!("{what}: `allowlist-ctl attach {interface}`")
 }
 
 fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
@@ -143,20 +151,21 @@ fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) ->
             )),
         }
     }
+    let present: Vec<String> = shared.interface_names().into_values().collect();
     let is_attached = |name: &str| {
         interfaces
             .iter()
             .any(|interface| interface.name == name && interface.state == InterfaceState::Attached)
     };
     for (name, service) in &policy.services {
-        if service.mode == Mode::Off {
-            warnings.push(format!("{name} is off: its packets are not judged"));
-        }
         if policy.has_ended(service, Timestamp::now()) {
-            warnings.push(all_ended(name));
+            warnings.push(format!(
+                "{}: `allowlist-ctl list {name}` shows them, and `allowlist-ctl add {name} CIDR` adds others",
+                all_ended(name)
+            ));
         }
         for interface in service.interfaces.iter().filter(|interface| !is_attached(interface)) {
-            warnings.push(format!("{name} is limited to {interface}, which has no filter"));
+            warnings.push(limited_to(name, interface, &present));
         }
     }
     if interfaces.is_empty() {

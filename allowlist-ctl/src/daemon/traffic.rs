@@ -23,6 +23,9 @@ use crate::{
     kernel::{Counters, Totals},
 };
 
+/// The name of packets without ports to judge them by.
+pub(super) const OTHER_PROTOCOL: &str = "other_protocol";
+
 const MINUTE: Duration = Duration::from_mins(1);
 /// A reading is taken so often.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -75,6 +78,14 @@ impl Reading {
     pub(super) fn unmatched(&self) -> impl Iterator<Item = (String, Traffic)> {
         let counts = self.unmatched.iter().copied().map(traffic);
         unmatched_kinds().map(|(name, _)| name).zip(counts)
+    }
+
+    /// What packets of no service of one kind came to.
+    pub(super) fn kind(&self, kind: &str) -> Traffic {
+        self.unmatched()
+            .find(|(name, _)| name == kind)
+            .map(|(_, traffic)| traffic)
+            .unwrap_or_default()
     }
 
     /// What came between an earlier reading and this one. A service that the earlier one does not have was made since,
@@ -202,7 +213,7 @@ fn unmatched_kinds() -> impl Iterator<Item = (String, Unmatched)> {
 const fn aside_name(aside: Aside) -> &'static str {
     match aside {
         Aside::NotIp => "not_ip",
-        Aside::OtherProtocol => "other_protocol",
+        Aside::OtherProtocol => OTHER_PROTOCOL,
         Aside::LaterFragment => "later_fragment",
         Aside::FrameCutOff => "frame_cut_off",
         Aside::TooManyTags => "too_many_tags",

@@ -28,6 +28,7 @@ mod listening;
 mod modes;
 mod near_names;
 mod overload;
+mod past;
 mod pending;
 mod pins;
 mod places;

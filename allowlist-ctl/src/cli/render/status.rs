@@ -1,28 +1,22 @@
 //! The state of everything, for a terminal of 80 columns.
 
 mod groups;
+mod open;
+mod past;
+mod services;
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
 };
 
-use self::groups::groups;
-use super::{
-    FIRST_STEP, count, destination, join, mode_name, span, state_name, time, without_entries,
-};
+use self::{groups::groups, open::open, past::past, services::services};
+use super::{FIRST_STEP, span, time, without_entries};
 use crate::{
-    api::{
-        Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus,
-        ServiceTraffic, Status, Traffic,
-    },
+    api::{Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, Status, Traffic},
     cli::{
         console::{Paint, Style, clean},
-        table::{Cell, Table, wrap},
-    },
-    policy::{
-        Name,
-        service::{Action, Mode},
+        table::{Cell, Table, WIDTH, wrap},
     },
 };
 
@@ -41,8 +35,10 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     let Status { version, revision, store, .. } = status;
     for Degraded { what, message, since } in &status.degraded {
         let what = what.word().to_uppercase();
-        let line = format!("DEGRADED: {what}, since {since}: {}", clean(message));
-        writeln!(out, "{}", paint.paint(Style::Error, &line))?;
+        let line = format!("DEGRADED: {what}, since {}: {message}", time(*since));
+        for line in lines(&line, "  ") {
+            writeln!(out, "{}", paint.paint(Style::Error, &line))?;
+        }
     }
     if !status.degraded.is_empty() {
         writeln!(out, "What is enforced stays enforced, but for what is said here.")?;
@@ -57,6 +53,9 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
         }
         writeln!(out)?;
     }
+    if open(&status.services, out, paint)? {
+        writeln!(out)?;
+    }
     if status.interfaces.is_empty() {
         writeln!(out, "No interface has the filter.")?;
     } else {
@@ -66,31 +65,61 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     if status.services.is_empty() {
         writeln!(out, "{FIRST_STEP}")?;
     } else {
-        services(&status.services).write(out, paint)?;
-        for service in status.services.iter().filter(|service| service.entries == 0) {
-            let sentence = without_entries(&service.name, service.state);
-            writeln!(out, "{}", paint.paint(Style::Alarm, &sentence))?;
-        }
-        writeln!(out)?;
-        writeln!(out, "Packets of no service: {}", unmatched(&status.unmatched))?;
-        let came = &status.last_minute.unmatched;
-        if came.values().any(|traffic| traffic.packets > 0) {
-            writeln!(out, "  last minute: {}", unmatched(came))?;
-        }
-        let since = time(status.counting_since);
-        writeln!(out, "All are counted since {since}, or since the service was made.")?;
+        traffic(status, out, paint)?;
     }
     if let Some(groups) = groups(&status.groups) {
         writeln!(out)?;
         groups.write_wrapped(out, paint)?;
     }
+    if let Some(past) = past(&status.past_filter) {
+        writeln!(out)?;
+        for line in lines(&past, "") {
+            writeln!(out, "{line}")?;
+        }
+    }
     if !status.warnings.is_empty() {
         writeln!(out)?;
     }
+    let indent = " ".repeat("warning: ".len());
     for warning in &status.warnings {
-        writeln!(out, "{} {}", paint.paint(Style::Alarm, "warning:"), clean(warning))?;
+        for (index, line) in lines(warning, &indent).into_iter().enumerate() {
+            if index == 0 {
+                write!(out, "{} ", paint.paint(Style::Alarm, "warning:"))?;
+            }
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
+}
+
+/// The services and what their packets came to, and those of no service.
+fn traffic(status: &Status, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
+    services(&status.services).write(out, paint)?;
+    let are_closed = status.services.iter().filter(|service| service.state == ServiceState::Closed);
+    for service in are_closed.filter(|service| service.entries == 0) {
+        let sentence = without_entries(&service.name, service.state);
+        writeln!(out, "{}", paint.paint(Style::Alarm, &sentence))?;
+    }
+    writeln!(out)?;
+    writeln!(out, "Packets of no service: {}", unmatched(&status.unmatched))?;
+    let came = &status.last_minute.unmatched;
+    if came.values().any(|traffic| traffic.packets > 0) {
+        writeln!(out, "  last minute: {}", unmatched(came))?;
+    }
+    let since = time(status.counting_since);
+    writeln!(out, "All are counted since {since}, or since the service was made.")
+}
+
+/// A text on lines for a terminal, made harmless. What is to be typed, in backquotes, stays on one line.
+fn lines(text: &str, indent: &str) -> Vec<String> {
+    let text = clean(text);
+    let mut is_typed = false;
+    let words = text.split(|c: char| {
+        is_typed ^= c == '`';
+        c == ' ' && !is_typed
+    });
+    let lines = wrap(words, " ", WIDTH - indent.len()).into_iter().enumerate();
+    lines.map(|(index, line)| if index == 0 { line } else { format!("{indent}{line}") }).collect()
 }
 
 /// The change that is taken back unless somebody confirms it.
@@ -138,110 +167,6 @@ fn interface_state(state: InterfaceState) -> Cell {
         InterfaceState::Failed => Cell::text("failed").style(Style::Error),
         InterfaceState::Detached => Cell::text("detached").style(Style::Alarm),
     }
-}
-
-fn services(services: &[ServiceStatus]) -> Table {
-    let is_monitored = |service: &ServiceStatus| {
-        service.mode == Mode::Monitor || service.traffic.would_deny.packets > 0
-    };
-    let is_any_monitored = services.iter().any(is_monitored);
-    let is_any_rejected = services.iter().any(|service| service.traffic.reject_sent.packets > 0);
-    let (would_deny, ports_width) = if is_any_monitored && is_any_rejected {
-        ("WOULD\nDENY", NARROW_PORTS_WIDTH)
-    } else {
-        ("WOULD DENY", PORTS_WIDTH)
-    };
-    let mut titles = vec!["SERVICE", "PORTS", "MODE", "STATE", "ENTRIES", "ADMITTED", "DENIED"];
-    titles.extend(is_any_rejected.then_some("REJECTED"));
-    titles.extend(is_any_monitored.then_some(would_deny));
-    let mut table = Table::new(titles);
-    for service in services {
-        let ServiceTraffic { denied, would_deny, reject_sent, .. } = service.traffic;
-        let (ports, addresses) = ports(service, ports_width);
-        let mut row = vec![
-            Cell::text(service.name.as_str()),
-            ports,
-            mode(service.mode, service.action),
-            state(service.state),
-            Cell::number(service.entries),
-            Cell::number(admitted(&service.traffic)),
-            Cell::number(denied.packets),
-        ];
-        if is_any_rejected {
-            row.push(Cell::number(reject_sent.packets));
-        }
-        if is_any_monitored {
-            row.push(Cell::number(would_deny.packets));
-        }
-        table.row(row);
-        for address in &addresses {
-            table.note(address);
-        }
-        let includes = std::iter::once("includes").chain(service.include.iter().map(Name::as_str));
-        if !service.include.is_empty() {
-            for line in wrap(includes, " ", NOTE_WIDTH) {
-                table.note(&line);
-            }
-        }
-        if service.expired > 0 {
-            let expired = count(service.expired, "entry has", "entries have");
-            table.note(&format!("{expired} expired"));
-        }
-        if let Some(came) = last_minute(&service.last_minute) {
-            table.note(&came);
-        }
-    }
-    table
-}
-
-fn admitted(traffic: &ServiceTraffic) -> u64 {
-    traffic.admitted.packets.saturating_add(traffic.admitted_open.packets)
-}
-
-/// What came in the last minute, where anything did.
-fn last_minute(came: &ServiceTraffic) -> Option<String> {
-    let counts = [
-        (admitted(came), "admitted"),
-        (came.denied.packets, "denied"),
-        (came.reject_sent.packets, "rejected"),
-        (came.would_deny.packets, "would be denied"),
-    ];
-    let counts = counts.into_iter().filter(|(packets, _)| *packets > 0);
-    let told = join(counts.map(|(packets, what)| format!("{packets} {what}")), ", ");
-    (!told.is_empty()).then(|| format!("last minute: {told}"))
-}
-
-/// The ports, and below them the interfaces and addresses to which the service is limited; addresses that
-/// are too long for it have lines of their own.
-fn ports(service: &ServiceStatus, width: usize) -> (Cell, Vec<String>) {
-    let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
-    let mut lines = wrap(ports.iter().map(String::as_str), " ", width);
-    lines.extend(service.interfaces.iter().map(|interface| format!("on {interface}")));
-    let mut addresses: Vec<String> =
-        service.addresses.iter().map(|address| format!("to {}", destination(address))).collect();
-    if addresses.iter().all(|address| address.len() <= width) {
-        lines.append(&mut addresses);
-    }
-    (Cell::lines(lines), addresses)
-}
-
-/// The mode, and below it the action where that is not to drop.
-fn mode(mode: Mode, action: Action) -> Cell {
-    let style = match mode {
-        Mode::Enforce => Style::Plain,
-        Mode::Monitor | Mode::Off => Style::Alarm,
-    };
-    let action = (action == Action::Reject).then_some("reject");
-    let lines = std::iter::once(mode_name(mode)).chain(action);
-    Cell::lines(lines.map(str::to_owned)).style(style)
-}
-
-fn state(state: ServiceState) -> Cell {
-    let style = match state {
-        ServiceState::Open => Style::Alarm,
-        ServiceState::Closed => Style::Good,
-    };
-    Cell::text(state_name(state)).style(style)
 }
 
 /// What became of packets of no service; their kinds are told by JSON.
