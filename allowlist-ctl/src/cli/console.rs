@@ -22,6 +22,8 @@ pub(super) struct Console<'a> {
     pub(super) session: fn() -> Option<SshSession>,
     /// Whether there is somebody to answer a question.
     pub(super) is_asked: bool,
+    /// Whether stdout is a terminal.
+    pub(super) is_terminal: bool,
     /// How stdout is coloured.
     pub(super) paint: Paint,
     /// How stderr is coloured.

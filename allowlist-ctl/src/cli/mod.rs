@@ -20,6 +20,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod testing;
+mod watch;
 mod when;
 
 use std::{
@@ -72,6 +73,7 @@ pub fn main() -> ExitCode {
         editor: edit::find_editor(),
         session: session::ssh_session,
         is_asked: stdin.is_terminal() && stderr.is_terminal(),
+        is_terminal: stdout.is_terminal(),
         paint: Paint::for_terminal(stdout.is_terminal()),
         stderr_paint: Paint::for_terminal(stderr.is_terminal()),
         stdin: &mut stdin.lock(),

@@ -40,6 +40,7 @@ impl Screen {
             editor: self.editor.clone(),
             session: || None,
             is_asked: self.is_asked,
+            is_terminal: false,
             paint: Paint::OFF,
             stderr_paint: Paint::OFF,
         }

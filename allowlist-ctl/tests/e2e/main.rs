@@ -50,3 +50,4 @@ mod trail;
 mod trail_kept;
 mod untouched;
 mod upgrade;
+mod watch;
