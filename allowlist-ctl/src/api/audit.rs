@@ -15,6 +15,9 @@ pub use crate::policy::audit::{AuditResult, Break as AuditBreak, BreakKind as Au
 pub struct AuditTrail {
     /// The rows in the order in which they were written.
     pub rows: Vec<AuditRow>,
+    /// Where there are none and nothing has the name that was asked for: a name that was probably meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub did_you_mean: Option<String>,
 }
 
 /// What somebody did or tried.

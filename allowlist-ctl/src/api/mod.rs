@@ -13,6 +13,7 @@ mod events;
 mod failure;
 mod history;
 mod listing;
+mod past;
 mod schema;
 mod session;
 mod status;
@@ -34,16 +35,19 @@ pub use self::{
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
+    past::{PastFilter, Tunnel, Unfiltered},
     session::{InvalidSession, SshSession},
     status::{
-        Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, ServiceState,
-        ServiceStatus, Status, Traffic,
+        Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, LastMinute,
+        ServiceState, ServiceStatus, ServiceTraffic, Status, Traffic,
     },
 };
 pub use crate::policy::difference::{Difference, Differences};
 
 /// Where the daemon's socket is unless somebody says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/allowlist/allowlistd.sock";
+/// What the daemon calls itself in the header `server` of each answer, by which clients know that it is one.
+pub const DAEMON: &str = "allowlistd";
 /// Largest body of a request, in bytes; lists may be [`MAX_LIST_BODY`] long.
 pub const MAX_BODY: usize = 1 << 20;
 /// Largest body of a request that replaces a list, in bytes.

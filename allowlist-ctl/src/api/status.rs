@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Pending;
+use super::{PastFilter, Pending, Unfiltered};
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -38,6 +38,18 @@ pub struct Status {
     pub degraded: Vec<Degraded>,
     /// Packets of no service, by what became of them.
     pub unmatched: BTreeMap<String, Traffic>,
+    /// Since when packets are counted: since the filter was first loaded after the host's start, over restarts of the
+    /// daemon. Those of a service that was made later are counted since then.
+    pub counting_since: Timestamp,
+    /// What came in the last minute.
+    #[serde(default)]
+    pub last_minute: LastMinute,
+    /// What passes the filter by nature.
+    #[serde(default)]
+    pub past_filter: PastFilter,
+    /// Ports of services on which something listens where there is no filter.
+    #[serde(default)]
+    pub unfiltered: Vec<Unfiltered>,
     /// What the operator should look after, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -189,6 +201,17 @@ pub struct ServiceStatus {
     pub entries: usize,
     /// How many of them have expired.
     pub expired: usize,
+    /// What its packets came to since [`counting_since`](Status::counting_since), or since it was made.
+    #[serde(flatten)]
+    pub traffic: ServiceTraffic,
+    /// What they came to in the [last minute](Status::last_minute).
+    #[serde(default)]
+    pub last_minute: ServiceTraffic,
+}
+
+/// What the packets of a service came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceTraffic {
     /// Packets of sources that an entry allows.
     pub admitted: Traffic,
     /// Packets that were admitted because the service had no entries.
@@ -201,4 +224,13 @@ pub struct ServiceStatus {
     pub reject_sent: Traffic,
     /// Packets that were dropped without an answer, for there were too many.
     pub reject_limited: Traffic,
+}
+
+/// What came in the last minute, but for the packets of services, which are with those.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LastMinute {
+    /// How many seconds it really is: 55 to 60, or since the daemon started where that is less.
+    pub seconds: u64,
+    /// Packets of no service, by what became of them.
+    pub unmatched: BTreeMap<String, Traffic>,
 }

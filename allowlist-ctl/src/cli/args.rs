@@ -55,8 +55,17 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show interfaces, services, packets and warnings
-    #[command(after_help = "Example: allowlist-ctl status --json | jq .revision")]
-    Status,
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl status --json | jq .revision
+  allowlist-ctl status --watch")]
+    Status {
+        /// Show it again every SECONDS (2 if not given), until interrupted: in place on a terminal, one after
+        /// another elsewhere; with --json a document a line
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2")]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        watch: Option<u64>,
+    },
     /// Protect ports, or change a service
     ///
     /// Makes the service NAME of the given ports. Where it exists already, its ports are replaced,

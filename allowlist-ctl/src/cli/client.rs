@@ -4,7 +4,10 @@ mod unheard;
 
 use std::{
     fs, io,
-    os::unix::{fs::MetadataExt as _, net::UnixStream},
+    os::unix::{
+        fs::{FileTypeExt as _, MetadataExt as _},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
 };
 
@@ -22,10 +25,10 @@ use tokio::runtime::{self, Runtime};
 
 use self::unheard::Unheard;
 use super::{
-    error::Error,
+    error::{Absence, Error},
     request::{Body, Request},
 };
-use crate::api::{Failure, Problem};
+use crate::api::{DAEMON, Failure, Problem};
 
 /// Speaks to the daemon at a socket, one request a connection.
 pub(super) struct Client {
@@ -59,9 +62,21 @@ impl Client {
             .and_then(|stream| stream.set_nonblocking(true).map(|()| stream))
             .map_err(|error| explain_connect(&self.socket, error))?;
         let response = self.runtime.block_on(exchange(stream, request));
-        let response = response.map_err(|error| self.broken(&*error))?;
+        let response = response.map_err(|error| {
+            // Some say something when somebody comes, and others do not know what they are asked.
+            let is_http = error.downcast_ref::<hyper::Error>().is_none_or(|it| !it.is_parse());
+            if is_http { self.broken(&*error) } else { self.stranger("it does not speak HTTP") }
+        })?;
+        let server = response.headers().get(header::SERVER);
+        if server.is_none_or(|name| name != DAEMON) {
+            return Err(self.stranger(&format!("it answers {}", response.status())));
+        }
         let reply = Reply { client: self, response };
         if reply.response.status().is_success() { Ok(reply) } else { Err(reply.refusal()) }
+    }
+
+    fn stranger(&self, said: &str) -> Error {
+        Error::Stranger { socket: self.socket.clone(), said: said.to_owned() }
     }
 
     fn broken(&self, error: &dyn std::error::Error) -> Error {
@@ -151,9 +166,17 @@ async fn exchange(
 fn explain_connect(socket: &Path, source: io::Error) -> Error {
     let socket = socket.to_owned();
     match source.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::NotADirectory => Error::NoDaemon(socket),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Error::NoDaemon { socket, why: Absence::Missing }
+        }
+        // What is no socket refuses, too.
+        io::ErrorKind::ConnectionRefused => {
+            let why = if is_socket(&socket) { Absence::Deserted } else { Absence::NoSocket };
+            Error::NoDaemon { socket, why }
+        }
+        _ if source.raw_os_error() == Some(libc::EPROTOTYPE) => {
+            Error::NoDaemon { socket, why: Absence::OtherKind }
+        }
         io::ErrorKind::PermissionDenied => {
             Error::MayNotOpen { user: caller(), group: group_of(&socket), socket }
         }
@@ -167,6 +190,10 @@ fn caller() -> String {
         Ok(Some(user)) => format!("{} (uid {uid})", user.name),
         _ => format!("uid {uid}"),
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 /// The group whose members may open a socket, where that is one to be asked for.

@@ -24,6 +24,8 @@ pub(super) struct Console<'a> {
     pub(super) is_asked: bool,
     /// Whether stdin and stdout are a terminal that can be drawn on.
     pub(super) has_screen: bool,
+    /// Whether stdout is a terminal.
+    pub(super) is_terminal: bool,
     /// How stdout is coloured.
     pub(super) paint: Paint,
     /// How stderr is coloured.

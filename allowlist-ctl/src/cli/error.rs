@@ -15,7 +15,7 @@ use super::{
     render::cut_lines,
 };
 use crate::{
-    api::{CutConnection, ErrorCode, Problem},
+    api::{CutConnection, DEFAULT_SOCKET, ErrorCode, Problem},
     policy::Name,
 };
 
@@ -38,8 +38,21 @@ pub(super) enum Error {
     #[error("a packet would be dropped")]
     Dropped,
     /// Nobody listens at the socket.
-    #[error("no daemon answers at {}", .0.display())]
-    NoDaemon(PathBuf),
+    #[error("no daemon answers at {}: {}", socket.display(), why.told())]
+    NoDaemon {
+        /// The socket.
+        socket: PathBuf,
+        /// What is there instead.
+        why: Absence,
+    },
+    /// Somebody else listens at the socket.
+    #[error("what answers at {} is not allowlistd: {said}", socket.display())]
+    Stranger {
+        /// The socket.
+        socket: PathBuf,
+        /// What it says.
+        said: String,
+    },
     /// The socket may not be opened.
     #[error("{user} may not open the daemon's socket {}", socket.display())]
     MayNotOpen {
@@ -116,6 +129,46 @@ pub(super) enum Error {
     Start(#[source] io::Error),
 }
 
+/// What is there where a daemon should listen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Absence {
+    /// Nothing.
+    Missing,
+    /// The socket of a daemon that ended without taking it away.
+    Deserted,
+    /// A file or directory.
+    NoSocket,
+    /// A socket for datagrams, say.
+    OtherKind,
+}
+
+impl Absence {
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Missing => "there is no such file",
+            Self::Deserted => "its socket is there, but nobody listens",
+            Self::NoSocket => "that is no socket",
+            Self::OtherKind => "that is a socket of another kind",
+        }
+    }
+
+    /// What to do next.
+    fn hint(self) -> String {
+        match self {
+            Self::Missing => "start allowlistd, or give its socket with --socket".to_owned(),
+            Self::Deserted => {
+                "start allowlistd; its log, as in `journalctl -u allowlistd`, says why it ended"
+                    .to_owned()
+            }
+            Self::NoSocket | Self::OtherKind => give_the_socket(),
+        }
+    }
+}
+
+fn give_the_socket() -> String {
+    format!("give the socket of allowlistd with --socket; it is {DEFAULT_SOCKET} unless configured")
+}
+
 fn count_unless_one(problems: &[String]) -> String {
     match problems {
         [one] => one.clone(),
@@ -140,7 +193,7 @@ impl Error {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::NoDaemon(_) => Exit::NoDaemon,
+            Self::NoDaemon { .. } | Self::Stranger { .. } => Exit::NoDaemon,
             Self::MayNotOpen { .. } => Exit::Forbidden,
             Self::Declined => Exit::Guarded,
             Self::Refused(problem) => problem.code.into(),
@@ -166,9 +219,8 @@ impl Error {
     /// What to do next.
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoDaemon(_) => {
-                Some("start allowlistd, or give its socket with --socket".to_owned())
-            }
+            Self::NoDaemon { why, .. } => Some(why.hint()),
+            Self::Stranger { .. } => Some(give_the_socket()),
             Self::MayNotOpen { group: Some(group), .. } => {
                 Some(format!("run it with sudo, or ask for membership of the group '{group}'"))
             }
@@ -298,7 +350,7 @@ impl Error {
             Self::Usage(_) => Code::Api(ErrorCode::Invalid),
             Self::MayNotOpen { .. } => Code::Api(ErrorCode::Forbidden),
             Self::Declined => Code::Api(ErrorCode::Unconfirmed),
-            Self::NoDaemon(_) => Code::Own("no_daemon"),
+            Self::NoDaemon { .. } | Self::Stranger { .. } => Code::Own("no_daemon"),
             _ => Code::Api(ErrorCode::Failed),
         }
     }

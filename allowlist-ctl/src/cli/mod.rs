@@ -22,6 +22,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod top;
+mod watch;
 mod when;
 
 use std::{
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
         session: session::ssh_session,
         is_asked: stdin.is_terminal() && stderr.is_terminal(),
         has_screen: stdin.is_terminal() && stdout.is_terminal() && console::can_draw(),
+        is_terminal: stdout.is_terminal(),
         paint: Paint::for_terminal(stdout.is_terminal()),
         stderr_paint: Paint::for_terminal(stderr.is_terminal()),
         stdin: &mut stdin.lock(),

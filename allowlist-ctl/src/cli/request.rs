@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use std::{io::BufRead, path::PathBuf};
+use std::{io::BufRead, path::PathBuf, time::Duration};
 
 use hyper::{Method, body::Bytes};
 use jiff::Timestamp;
@@ -29,6 +29,8 @@ const POLICY: &str = "policy";
 pub(super) enum Meaning {
     /// Show the state of everything.
     Status,
+    /// Show it again and again, with such a pause.
+    Watch(Duration),
     /// Show entries, of one service or of all.
     List(Option<Name>),
     /// Show the whole policy.
@@ -167,7 +169,8 @@ impl Meaning {
     pub(super) fn of(command: &Command, stdin: &mut dyn BufRead) -> Result<Self, Error> {
         let mut wrong = Wrong::default();
         let meaning = match command {
-            Command::Status => Self::Status,
+            Command::Status { watch: None } => Self::Status,
+            Command::Status { watch: Some(seconds) } => Self::Watch(Duration::from_secs(*seconds)),
             Command::Completions { shell } => Self::Completions(*shell),
             Command::List { name } => {
                 Self::List(name.as_ref().and_then(|name| wrong.take(name.parse())))

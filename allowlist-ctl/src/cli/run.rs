@@ -18,6 +18,7 @@ use super::{
     render,
     request::{Change, Meaning, Request},
     top::top,
+    watch::watch,
 };
 use crate::api::{
     AuditTrail, AuditVerification, Changed, Drops, ErrorCode, Listing, PolicyDocument, Problem,
@@ -71,6 +72,7 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             let status: Status = reply.document()?;
             Ok(render::status(&status, console.stdout, console.paint)?)
         }
+        Meaning::Watch(pause) => watch(&client, pause, args.json, console),
         Meaning::List(name) => {
             let is_one = name.is_some();
             let path = name.map_or("/v1/lists".to_owned(), |name| format!("/v1/lists/{name}"));

@@ -41,6 +41,7 @@ impl Screen {
             session: || None,
             is_asked: self.is_asked,
             has_screen: false,
+            is_terminal: false,
             paint: Paint::OFF,
             stderr_paint: Paint::OFF,
         }
@@ -106,7 +107,7 @@ fn read_request(stream: &mut UnixStream) -> String {
 /// An answer of the daemon.
 pub(super) fn http(status: u16, body: &str) -> String {
     format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status} X\r\nserver: allowlistd\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -13,10 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
-use crate::{
-    api::{ChangeOptions, ErrorCode, Failure, MAX_CONFIRM, Problem},
-    policy::{Name, Policy},
-};
+use crate::api::{ChangeOptions, ErrorCode, Failure, MAX_CONFIRM, Problem};
 
 /// A body must have arrived within this time.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -86,12 +83,6 @@ impl IntoResponse for Problem {
 fn json(status: StatusCode, mut body: Vec<u8>) -> Response {
     body.push(b'\n');
     (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
-}
-
-/// What is said of a service that there is not.
-pub(super) fn unknown_service(_policy: &Policy, name: &Name) -> Problem {
-    Problem::new(ErrorCode::NotFound, format!("there is no service '{name}'"))
-        .hint("`allowlist-ctl status` shows those there are")
 }
 
 /// The query of a request that takes none.

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use allowlist_common::parse::Protocol;
 
-use super::answer::unknown_service;
 use crate::{
     api::{ErrorCode, Fragment, Problem, Question},
     kernel::Cut,
@@ -88,6 +87,12 @@ pub(super) fn aims(question: &Question, policy: &Policy) -> Result<Vec<Aim>, Pro
     })?;
     let service = policy.services.get(&name).ok_or_else(|| unknown_service(policy, &name))?;
     Ok(first(question, &name, service).into_iter().collect())
+}
+
+fn unknown_service(policy: &Policy, name: &Name) -> Problem {
+    let unknown = policy.unknown_service(name);
+    Problem::new(ErrorCode::NotFound, format!("there is no service {unknown}"))
+        .hint("`allowlist-ctl status` shows those there are")
 }
 
 impl Aim {

@@ -1,11 +1,16 @@
 //! Connections to the socket, and how many at once.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract::Request};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header::SERVER},
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,6 +26,7 @@ use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use super::{access::Access, caller::Caller};
+use crate::api::DAEMON;
 
 /// Connections served at once.
 const CONNECTIONS: usize = 64;
@@ -44,7 +50,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const WARNING_PAUSE: Duration = Duration::from_mins(1);
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 107\r\nconnection: close\r\n\r\n\
+    content-length: 107\r\nconnection: close\r\nserver: allowlistd\r\n\r\n\
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
 
 /// Serves until `end`, then lets what is under way finish.
@@ -147,7 +153,12 @@ async fn connection(
     let service = hyper::service::service_fn(move |request: Request<_>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(caller.clone());
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async {
+            let mut answer = answer.await?;
+            answer.headers_mut().insert(SERVER, HeaderValue::from_static(DAEMON));
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -167,13 +178,14 @@ async fn refuse(mut stream: UnixStream) {
 
 #[cfg(test)]
 mod tests {
-    use super::BUSY;
+    use super::*;
 
     #[test]
     fn the_busy_answer_is_as_long_as_it_says() {
         let text = std::str::from_utf8(BUSY).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        assert!(head.contains(&format!("\r\nserver: {DAEMON}")), "{head}");
         assert!(serde_json::from_str::<crate::api::Failure>(body).is_ok(), "{body}");
     }
 }

@@ -3,7 +3,10 @@
 use crate::{
     api::{ErrorCode, Problem},
     kernel::{AttachError, SyncError},
-    policy::change::{Change, Refusal},
+    policy::{
+        Unknown,
+        change::{Change, Refusal},
+    },
     store::StoreError,
 };
 
@@ -32,6 +35,15 @@ pub(super) fn explain_change(change: &Change, refusal: &Refusal) -> Problem {
 }
 
 pub(super) fn explain_refusal(refusal: &Refusal) -> Problem {
+    let unknown = match refusal {
+        Refusal::NoSuchService(name) | Refusal::NoSuchGroup(name) | Refusal::NoSuchList(name) => {
+            Some(name)
+        }
+        _ => None,
+    };
+    if unknown.is_some_and(Unknown::has_near) {
+        return Problem::new(ErrorCode::NotFound, refusal);
+    }
     let (code, hint) = match refusal {
         Refusal::NoSuchService(_) => {
             (ErrorCode::NotFound, "`allowlist-ctl protect NAME PORT` makes one")
@@ -81,10 +93,22 @@ pub(super) fn explain_sync(error: &SyncError) -> Problem {
     Problem::new(ErrorCode::Failed, error).hint(hint)
 }
 
-pub(super) fn explain_attach(error: &AttachError) -> Problem {
+/// Why the filter cannot be put on an interface; `known` are those there are.
+pub(super) fn explain_attach<'a>(
+    error: &AttachError,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Problem {
     match error {
-        AttachError::NoSuchInterface(_) => Problem::new(ErrorCode::NotFound, error)
-            .hint("`ip link` shows the interfaces there are"),
+        AttachError::NoSuchInterface(name) => {
+            let unknown = Unknown::among(name, known);
+            let problem =
+                Problem::new(ErrorCode::NotFound, format!("there is no interface {unknown}"));
+            if unknown.has_near() {
+                problem
+            } else {
+                problem.hint("`ip link` shows the interfaces there are")
+            }
+        }
         AttachError::Sync(error) => explain_sync(error),
         AttachError::Netlink(_) | AttachError::Pin { .. } => Problem::new(ErrorCode::Failed, error),
         _ => Problem::new(ErrorCode::Conflict, error),

@@ -20,6 +20,7 @@ mod explain;
 mod follow;
 mod interfaces;
 mod keep;
+mod listening;
 mod listing;
 mod logging;
 mod notify;
@@ -33,7 +34,10 @@ mod shared;
 mod signals;
 mod socket;
 mod status;
+mod surroundings;
 mod takeover;
+mod traffic;
+mod tunnels;
 
 use std::{fs::File, process::ExitCode, sync::Arc};
 
@@ -128,18 +132,24 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     if counts_are_foreign {
         pins.forget_counts()?;
     }
-    let mut kernel = Kernel::load(pins, &enforced)?;
+    let mut kernel = Kernel::load(pins.clone(), &enforced)?;
     kernel.forget_hits(restored);
     // They may be another entry's soon, and what they matched last was an earlier daemon's.
     kernel.forget_hits(enforced.ids.free());
     let events = kernel.take_events();
-    let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
+    let shared = Arc::new(Shared::new(
+        policy.clone(),
+        kernel.counters(),
+        pins.counting_since(),
+        store.path(),
+    ));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), settings.keep)?;
     let (desk, stopped) = owner.start(interface.as_deref(), adopted)?;
     if let Some(events) = events {
         drops::gather(events, Arc::clone(&shared)).context("cannot start a thread")?;
     }
+    traffic::keep(Arc::clone(&shared)).context("cannot start a thread")?;
     let access = Arc::new(Access::new(&settings.access));
     Ok(Enforcing { desk, stopped, socket, shared, access, _pin_lock: pin_lock })
 }

@@ -24,6 +24,7 @@ use crate::{
         ErrorCode, EventKinds, InterfaceStatus, Listing, LostEvents, MAX_BODY, MAX_QUESTIONS,
         PolicyDocument, Problem, Question, Questions, Revisions, Status,
     },
+    policy::{Name, near::nearest},
     store::audit::Filter,
 };
 
@@ -58,9 +59,13 @@ pub(super) async fn list_one(
     let list = name(&list)?;
     let policy = office.shared.policy();
     if policy.entries(&list).is_none() {
-        let message = format!("there is no service or group '{list}'");
-        return Err(Problem::new(ErrorCode::NotFound, message)
-            .hint("`allowlist-ctl status` shows those there are"));
+        let unknown = policy.unknown_list(&list);
+        let message = format!("there is no service or group {unknown}");
+        let problem = Problem::new(ErrorCode::NotFound, message);
+        if unknown.has_near() {
+            return Err(problem);
+        }
+        return Err(problem.hint("`allowlist-ctl status` shows those there are"));
     }
     Ok(Streamed::new(listing::listing(&policy, vec![list], &office.shared.hits())))
 }
@@ -101,7 +106,16 @@ pub(super) async fn audit(State(office): State<Office>, request: Request) -> Ans
     office.viewer(&request)?;
     let AuditQuery { name, since, limit } = query(request.uri())?;
     let limit = limit.unwrap_or(AUDIT_ROWS).min(MAX_AUDIT_ROWS);
-    office.desk.audit(Filter { name, since, limit }).await.map(Answer)
+    let mut trail = office.desk.audit(Filter { name: name.clone(), since, limit }).await?;
+    if let Some(name) = name.filter(|_| trail.rows.is_empty()) {
+        let (policy, interfaces) = (office.shared.policy(), office.shared.interface_names());
+        let lists = policy.services.keys().chain(policy.groups.keys()).map(Name::as_str);
+        let known: Vec<&str> = lists.chain(interfaces.values().map(String::as_str)).collect();
+        if !known.contains(&name.as_str()) {
+            trail.did_you_mean = nearest(&name, known);
+        }
+    }
+    Ok(Answer(trail))
 }
 
 pub(super) async fn verify_audit(

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{drops::DropLog, events::Broadcast};
+use super::{drops::DropLog, events::Broadcast, surroundings::Lookout, traffic::TrafficLog};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
@@ -32,13 +32,23 @@ pub(super) struct Shared {
     pub(super) drops: DropLog,
     /// Where what happens is told.
     pub(super) broadcast: Broadcast,
+    pub(super) traffic: TrafficLog,
+    pub(super) lookout: Lookout,
     pub(super) counters: Arc<Counters>,
     pub(super) started_at: Timestamp,
+    /// Since when the kernel counts, over restarts of the daemon.
+    pub(super) counting_since: Timestamp,
     pub(super) store: String,
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, counters: Arc<Counters>, store: &Path) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        counters: Arc<Counters>,
+        counting_since: Option<Timestamp>,
+        store: &Path,
+    ) -> Self {
+        let now = Timestamp::now();
         Self {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
@@ -50,8 +60,11 @@ impl Shared {
             writable: RwLock::default(),
             drops: DropLog::default(),
             broadcast: Broadcast::new(),
+            traffic: TrafficLog::default(),
+            lookout: Lookout::default(),
             counters,
-            started_at: Timestamp::now(),
+            started_at: now,
+            counting_since: counting_since.unwrap_or(now),
             store: store.display().to_string(),
         }
     }
@@ -62,7 +75,14 @@ impl Shared {
     }
 
     pub(super) fn set_policy(&self, policy: Policy) {
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        let mut current = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, service) in &policy.services {
+            let before = current.services.get(name).map(|before| before.number);
+            if before != Some(service.number) {
+                self.traffic.forget(service.number);
+            }
+        }
+        *current = policy;
     }
 
     pub(super) fn hits(&self) -> Arc<Hits> {

@@ -1,25 +1,22 @@
 //! The state of everything, put together for `status`.
 
-use std::collections::BTreeMap;
-
-use allowlist_common::{
-    abi::{Judged, Unmatched},
-    parse::Aside,
-};
+use std::{collections::BTreeSet, time::Instant};
 
 use jiff::Timestamp;
 
 use super::{
+    listening,
     owner::{all_ended, pending, told},
     shared::Shared,
+    traffic::{OTHER_PROTOCOL, Reading},
+    tunnels::tunnels,
 };
 use crate::{
     api::{
-        ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, Problem, ServiceState,
-        ServiceStatus, Status, Traffic,
+        ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, LastMinute, PastFilter, Problem,
+        ServiceState, ServiceStatus, ServiceTraffic, Status,
     },
-    kernel::Totals,
-    policy::{Group, Name, Policy, Service, service::Mode},
+    policy::{Group, Name, Policy, Service, near::nearest},
     version,
 };
 
@@ -30,11 +27,30 @@ use crate::{
 pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
     let policy = shared.policy();
     let interfaces = shared.interfaces();
-    let services: Result<Vec<ServiceStatus>, Problem> = policy
-        .services
-        .iter()
-        .map(|(name, service)| service_status(shared, &policy, name, service))
-        .collect();
+    let numbers = policy.services.values().map(|service| service.number);
+    let counts = Reading::of(&shared.counters, numbers)
+        .map_err(|error| Problem::new(ErrorCode::Failed, error))?;
+    let (age, earlier) = shared.traffic.a_minute_before(Instant::now()).unwrap_or_default();
+    let came = counts.since(&earlier);
+    let services = policy.services.iter().map(|(name, service)| ServiceStatus {
+        traffic: counts.service(service.number),
+        last_minute: came.service(service.number),
+        ..service_status(&policy, name, service)
+    });
+    let services = services.collect();
+    let around = shared.lookout.surroundings();
+    let attached = interfaces.iter().filter(|one| one.state == InterfaceState::Attached);
+    let filtered: BTreeSet<u32> = attached.filter_map(|one| one.ifindex).collect();
+    // The filter may be elsewhere than a moment ago.
+    let unfiltered = listening::unfiltered(&policy, &around, &filtered, &shared.interface_names());
+    let past_filter = PastFilter {
+        other_protocols: counts.kind(OTHER_PROTOCOL),
+        other_protocols_last_minute: came.kind(OTHER_PROTOCOL),
+        tunnels: tunnels(&around.interfaces, &filtered),
+    };
+    let mut warnings = warnings(shared, &policy, &interfaces);
+    warnings.extend(listening::sentences(&unfiltered));
+    warnings.extend(around.unknown.iter().cloned());
     let groups = policy.groups.iter().map(|(name, group)| group_status(&policy, name, group));
     let groups = groups.collect();
     Ok(Status {
@@ -42,26 +58,22 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         version: version::SHORT.into(),
         started_at: shared.started_at,
         store: shared.store.clone(),
-        warnings: warnings(shared, &policy, &interfaces),
+        warnings,
+        past_filter,
+        unfiltered,
         pending: shared.pending().as_ref().map(pending),
         degraded: shared.degraded(),
         groups,
         interfaces,
-        services: services?,
-        unmatched: unmatched(shared)?,
+        services,
+        unmatched: counts.unmatched().collect(),
+        counting_since: shared.counting_since,
+        last_minute: LastMinute { seconds: age.as_secs(), unmatched: came.unmatched().collect() },
     })
 }
 
-fn service_status(
-    shared: &Shared,
-    policy: &Policy,
-    name: &Name,
-    service: &Service,
-) -> Result<ServiceStatus, Problem> {
-    let count = |judged| {
-        shared.counters.service(service.number, judged).map(traffic).map_err(unreadable_counters)
-    };
-    Ok(ServiceStatus {
+fn service_status(policy: &Policy, name: &Name, service: &Service) -> ServiceStatus {
+    ServiceStatus {
         name: name.clone(),
         ports: service.ports.iter().copied().collect(),
         interfaces: service.interfaces.iter().cloned().collect(),
@@ -73,13 +85,9 @@ fn service_status(
         include: service.includes.iter().cloned().collect(),
         entries: policy.count_entries(service),
         expired: policy.count_expired(service, Timestamp::now()),
-        admitted: count(Judged::Admitted)?,
-        admitted_open: count(Judged::AdmittedOpen)?,
-        denied: count(Judged::Denied)?,
-        would_deny: count(Judged::WouldDeny)?,
-        reject_sent: count(Judged::RejectSent)?,
-        reject_limited: count(Judged::RejectLimited)?,
-    })
+        traffic: ServiceTraffic::default(),
+        last_minute: ServiceTraffic::default(),
+    }
 }
 
 /// Whether a service admits everyone.
@@ -97,52 +105,15 @@ fn group_status(policy: &Policy, name: &Name, group: &Group) -> GroupStatus {
     }
 }
 
-fn unmatched(shared: &Shared) -> Result<BTreeMap<String, Traffic>, Problem> {
-    let mut counts = BTreeMap::new();
-    for (name, kind) in unmatched_kinds() {
-        let count = shared.counters.unmatched(kind).map_err(unreadable_counters)?;
-        counts.insert(name, traffic(count));
+/// That a service is limited to an interface without the filter, which may not be there at all.
+fn limited_to(service: &Name, interface: &str, present: &[String]) -> String {
+    let what = format!("{service} is limited to {interface}, which has no filter");
+    if !present.iter().any(|name| name == interface)
+        && let Some(near) = nearest(interface, present)
+    {
+        return format!("{what}; did you mean {near}? There is no {interface}");
     }
-    Ok(counts)
-}
-
-fn traffic(totals: Totals) -> Traffic {
-    Traffic { packets: totals.packets, bytes: totals.bytes }
-}
-
-fn unreadable_counters(error: impl std::fmt::Display) -> Problem {
-    Problem::new(ErrorCode::Failed, format!("cannot read the counters: {error}"))
-}
-
-/// Every kind of packet that belongs to no service, with its name.
-fn unmatched_kinds() -> impl Iterator<Item = (String, Unmatched)> {
-    let asides = Aside::ALL.into_iter().flat_map(|aside| {
-        let name = aside_name(aside);
-        if aside.is_unreadable() {
-            vec![
-                (format!("{name}_passed"), Unmatched::passed(aside)),
-                (format!("{name}_dropped"), Unmatched::dropped(aside)),
-            ]
-        } else {
-            vec![(name.to_owned(), Unmatched::passed(aside))]
-        }
-    });
-    std::iter::once(("no_service".to_owned(), Unmatched::NO_SERVICE)).chain(asides)
-}
-
-const fn aside_name(aside: Aside) -> &'static str {
-    match aside {
-        Aside::NotIp => "not_ip",
-        Aside::OtherProtocol => "other_protocol",
-        Aside::LaterFragment => "later_fragment",
-        Aside::FrameCutOff => "frame_cut_off",
-        Aside::TooManyTags => "too_many_tags",
-        Aside::BadIpHeader => "bad_ip_header",
-        Aside::ExtensionCutOff => "extension_cut_off",
-        Aside::TooManyExtensions => "too_many_extensions",
-        Aside::PortsCutOff => "ports_cut_off",
-        Aside::FragmentRefused => "fragment_refused",
-    }
+    format!("{what}: `allowlist-ctl attach {interface}`")
 }
 
 fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) -> Vec<String> {
@@ -180,20 +151,21 @@ fn warnings(shared: &Shared, policy: &Policy, interfaces: &[InterfaceStatus]) ->
             )),
         }
     }
+    let present: Vec<String> = shared.interface_names().into_values().collect();
     let is_attached = |name: &str| {
         interfaces
             .iter()
             .any(|interface| interface.name == name && interface.state == InterfaceState::Attached)
     };
     for (name, service) in &policy.services {
-        if service.mode == Mode::Off {
-            warnings.push(format!("{name} is off: its packets are not judged"));
-        }
         if policy.has_ended(service, Timestamp::now()) {
-            warnings.push(all_ended(name));
+            warnings.push(format!(
+                "{}: `allowlist-ctl list {name}` shows them, and `allowlist-ctl add {name} CIDR` adds others",
+                all_ended(name)
+            ));
         }
         for interface in service.interfaces.iter().filter(|interface| !is_attached(interface)) {
-            warnings.push(format!("{name} is limited to {interface}, which has no filter"));
+            warnings.push(limited_to(name, interface, &present));
         }
     }
     if interfaces.is_empty() {

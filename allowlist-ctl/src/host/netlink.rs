@@ -56,6 +56,30 @@ impl Channel {
         })
     }
 
+    /// Asks for a list that may be very long, and reads about `most` items of it. Says also whether there are more.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub(crate) fn dump_at_most<M, T>(
+        mut self,
+        most: usize,
+        question: impl Into<NetlinkPayload<M>>,
+        mut read: impl FnMut(M) -> Option<T>,
+    ) -> io::Result<(Vec<T>, bool)>
+    where
+        M: NetlinkDeserializable + NetlinkSerializable,
+    {
+        let mut question = NetlinkMessage::new(NetlinkHeader::default(), question.into());
+        question.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
+        let sequence = self.send(&mut question)?;
+        let mut dump = Dump::default();
+        // The kernel gives a dump up with the socket, which ends here.
+        while !dump.is_done && dump.items < most {
+            dump.take(self.receive()?, sequence, &mut read)?;
+        }
+        Ok((dump.found, !dump.is_done))
+    }
+
     /// Asks a question that has a single answer.
     ///
     /// # Errors
@@ -116,6 +140,8 @@ impl Channel {
 #[derive(Debug)]
 struct Dump<T> {
     found: Vec<T>,
+    /// How many there were, those of which nothing was kept too.
+    items: usize,
     is_done: bool,
     /// Something changed meanwhile: items may be missing, or there twice.
     is_interrupted: bool,
@@ -123,7 +149,7 @@ struct Dump<T> {
 
 impl<T> Default for Dump<T> {
     fn default() -> Self {
-        Self { found: Vec::new(), is_done: false, is_interrupted: false }
+        Self { found: Vec::new(), items: 0, is_done: false, is_interrupted: false }
     }
 }
 
@@ -141,7 +167,10 @@ impl<T> Dump<T> {
             }
             self.is_interrupted |= header.flags & NLM_F_DUMP_INTR != 0;
             match payload {
-                NetlinkPayload::InnerMessage(item) => self.found.extend(read(item)),
+                NetlinkPayload::InnerMessage(item) => {
+                    self.items += 1;
+                    self.found.extend(read(item));
+                }
                 // A dump that fails on its way says so at its end.
                 NetlinkPayload::Done(done) if done.code < 0 => {
                     return Err(io::Error::from_raw_os_error(done.code.saturating_neg()));
@@ -287,10 +316,20 @@ mod tests {
             let outcome = until_whole(|| {
                 attempts += 1;
                 let is_interrupted = attempts <= changes;
-                Ok(Dump { found: vec![attempts], is_done: true, is_interrupted })
+                Ok(Dump { found: vec![attempts], items: 1, is_done: true, is_interrupted })
             });
             assert_eq!(outcome.map_err(|error| error.kind()), expected, "{description}");
         }
+    }
+
+    #[test]
+    fn a_long_dump_is_left_where_enough_was_read() {
+        let open = || Channel::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+        let question = || RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let (all, is_cut) = open().dump_at_most(1 << 20, question(), ifindex).unwrap();
+        assert!(all.contains(&1) && !is_cut);
+        let (none, is_cut) = open().dump_at_most(0, question(), ifindex).unwrap();
+        assert!(none.is_empty() && is_cut);
     }
 
     #[test]

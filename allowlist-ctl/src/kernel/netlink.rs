@@ -7,8 +7,8 @@ use std::io;
 use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
-        InfoData, InfoVlan, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
-        XdpAttached,
+        InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+        LinkXdp, XdpAttached,
     },
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -24,6 +24,8 @@ pub struct Interface {
     pub name: String,
     /// Whether its frames begin with an Ethernet header.
     pub is_ethernet: bool,
+    /// Whether it is switched on (`ip link set up`).
+    pub is_up: bool,
     /// What `ip link` calls its type, such as `bridge`; network cards have none.
     pub kind: Option<String>,
     /// Index of the bridge, bond, team or VRF that it is a member of.
@@ -56,6 +58,7 @@ fn interface(link: &LinkMessage) -> Option<Interface> {
     let layer = link.header.link_layer_type;
     let mut interface = Interface {
         ifindex: link.header.index,
+        is_up: link.header.flags.contains(LinkFlags::Up),
         is_ethernet: matches!(layer, LinkLayerType::Ether | LinkLayerType::Loopback),
         ..Interface::default()
     };

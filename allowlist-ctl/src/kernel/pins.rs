@@ -8,6 +8,7 @@ use std::{
 
 use allowlist_common::abi::{ABI_VERSION, HITS_PAGES, maps};
 use aya::maps::MapData;
+use jiff::Timestamp;
 
 use super::{
     bpffs,
@@ -35,6 +36,13 @@ impl Pins {
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.root
+    }
+
+    /// When the counters began at zero: they are as old as their pin. None where they are not pinned.
+    #[must_use]
+    pub fn counting_since(&self) -> Option<Timestamp> {
+        let counters = self.maps().join(maps::UNMATCHED_COUNTERS);
+        Timestamp::try_from(fs::metadata(counters).ok()?.modified().ok()?).ok()
     }
 
     /// Makes the directories, mounting a BPF file system where there is none and that is allowed.

@@ -13,6 +13,7 @@ mod ids;
 mod judge;
 pub mod lines;
 pub mod name;
+pub mod near;
 pub mod plan;
 pub mod port;
 pub mod prefix;
@@ -31,6 +32,7 @@ pub use self::{
     ids::EntryIds,
     judge::{Decided, Judgement, Packet},
     name::Name,
+    near::Unknown,
     prefix::Prefix,
     service::Service,
     sources::Sources,
@@ -90,6 +92,25 @@ impl Policy {
     #[must_use]
     pub fn list_name(&self, number: ListNumber) -> Option<&Name> {
         self.lists().find(|(known, ..)| *known == number).map(|(_, name, _)| name)
+    }
+
+    /// A name that no service has.
+    #[must_use]
+    pub fn unknown_service(&self, name: &Name) -> Unknown {
+        Unknown::among(name.as_str(), self.services.keys().map(Name::as_str))
+    }
+
+    /// A name that no group has.
+    #[must_use]
+    pub fn unknown_group(&self, name: &Name) -> Unknown {
+        Unknown::among(name.as_str(), self.groups.keys().map(Name::as_str))
+    }
+
+    /// A name that neither a service nor a group has.
+    #[must_use]
+    pub fn unknown_list(&self, name: &Name) -> Unknown {
+        let known = self.services.keys().chain(self.groups.keys());
+        Unknown::among(name.as_str(), known.map(Name::as_str))
     }
 
     /// The groups that a service includes by its own settings, which are all but `trusted`.

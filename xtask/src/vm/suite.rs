@@ -53,7 +53,7 @@ const PATIENCE: u32 = 8;
 const PROGRAMS: [&str; 6] = ["ip", "nsenter", "mount", "umount", "redis-server", "busybox"];
 
 /// Modules that the tests need, where they are not part of the kernel.
-pub(super) const MODULES: [&str; 5] = ["veth", "tun", "bridge", "tcp_diag", "udp_diag"];
+pub(super) const MODULES: [&str; 6] = ["veth", "tun", "bridge", "vxlan", "tcp_diag", "udp_diag"];
 
 /// The files to be packed, and how the tests are run.
 pub(super) struct Suite {

@@ -27,7 +27,10 @@ fn every_command_has_an_example() {
 #[test]
 fn what_is_typed_is_told_apart() {
     let table = [
-        ("status", "Status"),
+        ("status", "Status { watch: None }"),
+        ("status --watch", "Status { watch: Some(2) }"),
+        ("status --watch 5 --json", "Status { watch: Some(5) }"),
+        ("--json status --watch", "Status { watch: Some(2) }"),
         ("list", "List { name: None }"),
         ("list redis", "List { name: Some(\"redis\") }"),
         ("completions zsh", "Completions { shell: Zsh }"),
@@ -145,6 +148,8 @@ fn what_cannot_be_meant_is_refused() {
         ("remove redis 10.0.0.1 --comment x", ErrorKind::UnknownArgument),
         ("replace redis", ErrorKind::MissingRequiredArgument),
         ("status --yes", ErrorKind::UnknownArgument),
+        ("status --watch 0", ErrorKind::ValueValidation),
+        ("status --watch fast", ErrorKind::ValueValidation),
         ("list a b", ErrorKind::UnknownArgument),
         ("unprotect a --if-revision x", ErrorKind::ValueValidation),
         ("attach eth0 --xdp-mode fast", ErrorKind::InvalidValue),

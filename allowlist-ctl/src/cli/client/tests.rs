@@ -11,8 +11,17 @@ fn read_status(socket: &Path) -> Result<Status, Error> {
 #[test]
 fn what_answers_badly_is_told_in_a_sentence() {
     let truncated = http(200, "{}").replace("length: 2", "length: 200");
+    let another = http(404, r#"{"message":"page not found"}"#).replace("allowlistd", "nginx");
+    let answering = http(200, "{}").replace("server: allowlistd\r\n", "");
     let table: &[(&str, &str, &str)] = &[
-        ("garbage", "\x00\x01not http at all\r\n\r\n", "no proper answer came from"),
+        ("garbage", "\x00\x01not http at all\r\n\r\n", "is not allowlistd: it does not speak HTTP"),
+        (
+            "a mail server",
+            "220 mail.example ESMTP\r\n",
+            "is not allowlistd: it does not speak HTTP",
+        ),
+        ("another server", &another, "is not allowlistd: it answers 404 Not Found"),
+        ("another server's document", &answering, "is not allowlistd: it answers 200 OK"),
         ("closes at once", "", "no proper answer came from"),
         ("breaks off", &truncated, "no proper answer came from"),
         ("no document", &http(200, "hello"), "the daemon's answer cannot be read"),
@@ -49,8 +58,7 @@ fn a_request_says_what_it_carries() {
 
 #[test]
 fn a_chunked_body_is_read_to_its_end() {
-    let answer =
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nserver: allowlistd\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
     let daemon = FakeDaemon::answering([answer]);
     let client = Client::new(&daemon.socket()).unwrap();
     let mut reply = client.send(&Request::get("/v1/lists")).unwrap();
@@ -64,9 +72,21 @@ fn a_socket_that_cannot_be_opened_is_told_apart() {
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    for path in [stale, file.join("below"), file, directory.path().join("missing")] {
+    let datagrams = directory.path().join("datagrams");
+    let _datagrams = std::os::unix::net::UnixDatagram::bind(&datagrams).unwrap();
+    let table = [
+        (stale, Absence::Deserted),
+        (file.join("below"), Absence::Missing),
+        (file, Absence::NoSocket),
+        (directory.path().to_owned(), Absence::NoSocket),
+        (datagrams, Absence::OtherKind),
+        (directory.path().join("missing"), Absence::Missing),
+    ];
+    for (path, expected) in table {
         let error = read_status(&path).unwrap_err();
-        assert!(matches!(error, Error::NoDaemon(_)), "{}: {error}", path.display());
+        let is_it = matches!(error, Error::NoDaemon { why, .. } if why == expected);
+        assert!(is_it, "{}: {error}", path.display());
+        assert_eq!(error.exit(), crate::cli::exit::Exit::NoDaemon);
     }
     let long = directory.path().join("x".repeat(200));
     assert!(matches!(read_status(&long).unwrap_err(), Error::Socket { .. }));

@@ -28,10 +28,31 @@ fn kept(error: Error) -> Error {
 fn an_error_is_a_sentence_and_what_to_do() {
     let table = [
         (
-            Error::NoDaemon("/run/x.sock".into()),
+            Error::NoDaemon { socket: "/run/x.sock".into(), why: Absence::Missing },
             3,
-            "error: no daemon answers at /run/x.sock\n\
+            "error: no daemon answers at /run/x.sock: there is no such file\n\
              hint: start allowlistd, or give its socket with --socket\n",
+        ),
+        (
+            Error::NoDaemon { socket: "/run/x.sock".into(), why: Absence::Deserted },
+            3,
+            "error: no daemon answers at /run/x.sock: its socket is there, but nobody listens\n\
+             hint: start allowlistd; its log, as in `journalctl -u allowlistd`, says why it ended\n",
+        ),
+        (
+            Error::NoDaemon { socket: "/tmp".into(), why: Absence::NoSocket },
+            3,
+            "error: no daemon answers at /tmp: that is no socket\n\
+             hint: give the socket of allowlistd with --socket; it is /run/allowlist/allowlistd.sock unless configured\n",
+        ),
+        (
+            Error::Stranger {
+                socket: "/run/x.sock".into(),
+                said: "it answers 404 Not Found".into(),
+            },
+            3,
+            "error: what answers at /run/x.sock is not allowlistd: it answers 404 Not Found\n\
+             hint: give the socket of allowlistd with --socket; it is /run/allowlist/allowlistd.sock unless configured\n",
         ),
         (
             Error::Usage(vec!["one".into(), "two".into()]),
@@ -117,8 +138,8 @@ fn an_error_as_json_is_the_document_of_the_daemon() {
         .hint("h; your text is in /tmp/x: `allowlist-ctl replace redis -f /tmp/x` takes it");
     assert_eq!(serde_json::from_str::<Failure>(&document).unwrap(), Failure { error: expected });
     assert_eq!(
-        told(&Error::NoDaemon("/s".into()), true),
-        "{\"error\":{\"code\":\"no_daemon\",\"message\":\"no daemon answers at /s\",\
+        told(&Error::NoDaemon { socket: "/s".into(), why: Absence::Missing }, true),
+        "{\"error\":{\"code\":\"no_daemon\",\"message\":\"no daemon answers at /s: there is no such file\",\
          \"hint\":\"start allowlistd, or give its socket with --socket\"}}\n"
     );
 }

@@ -11,7 +11,9 @@ const TAGGED: &str = r#"{"time":"2026-11-22T02:00:01Z","source":null,"service":n
 
 /// The exit code, stdout and stderr where the daemon tells this and closes.
 fn followed(line: &str, body: &str) -> (u8, String, String) {
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{body}");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nserver: allowlistd\r\ncontent-type: text/event-stream\r\n\r\n{body}"
+    );
     let daemon = FakeDaemon::answering([answer]);
     let line = format!("allowlist-ctl --socket {} {line}", daemon.socket().display());
     let args = Args::try_parse_from(line.split_whitespace()).unwrap();

@@ -33,6 +33,10 @@ pub(in crate::cli) fn audit(
     paint: Paint,
 ) -> io::Result<()> {
     if trail.rows.is_empty() {
+        if let Some(near) = &trail.did_you_mean {
+            let near = clean(near);
+            return writeln!(out, "The audit trail has nothing of that; did you mean '{near}'?");
+        }
         return writeln!(out, "The audit trail has nothing of that.");
     }
     // What was done stands in a column where there is room for one, and else under its row.

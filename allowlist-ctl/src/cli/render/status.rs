@@ -1,23 +1,22 @@
 //! The state of everything, for a terminal of 80 columns.
 
 mod groups;
+mod open;
+mod past;
+mod services;
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
-use self::groups::groups;
-use super::{FIRST_STEP, count, destination, mode_name, span, state_name, without_entries};
+use self::{groups::groups, open::open, past::past, services::services};
+use super::{FIRST_STEP, span, time, without_entries};
 use crate::{
-    api::{
-        Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, ServiceStatus, Status,
-        Traffic,
-    },
+    api::{Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, Status, Traffic},
     cli::{
         console::{Paint, Style, clean},
-        table::{Cell, Table, wrap},
-    },
-    policy::{
-        Name,
-        service::{Action, Mode},
+        table::{Cell, Table, WIDTH, wrap},
     },
 };
 
@@ -36,8 +35,10 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     let Status { version, revision, store, .. } = status;
     for Degraded { what, message, since } in &status.degraded {
         let what = what.word().to_uppercase();
-        let line = format!("DEGRADED: {what}, since {since}: {}", clean(message));
-        writeln!(out, "{}", paint.paint(Style::Error, &line))?;
+        let line = format!("DEGRADED: {what}, since {}: {message}", time(*since));
+        for line in lines(&line, "  ") {
+            writeln!(out, "{}", paint.paint(Style::Error, &line))?;
+        }
     }
     if !status.degraded.is_empty() {
         writeln!(out, "What is enforced stays enforced, but for what is said here.")?;
@@ -52,6 +53,9 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
         }
         writeln!(out)?;
     }
+    if open(&status.services, out, paint)? {
+        writeln!(out)?;
+    }
     if status.interfaces.is_empty() {
         writeln!(out, "No interface has the filter.")?;
     } else {
@@ -61,25 +65,61 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     if status.services.is_empty() {
         writeln!(out, "{FIRST_STEP}")?;
     } else {
-        services(&status.services).write(out, paint)?;
-        for service in status.services.iter().filter(|service| service.entries == 0) {
-            let sentence = without_entries(&service.name, service.state);
-            writeln!(out, "{}", paint.paint(Style::Alarm, &sentence))?;
-        }
-        writeln!(out)?;
-        writeln!(out, "{}", unmatched(status))?;
+        traffic(status, out, paint)?;
     }
     if let Some(groups) = groups(&status.groups) {
         writeln!(out)?;
         groups.write_wrapped(out, paint)?;
     }
+    if let Some(past) = past(&status.past_filter) {
+        writeln!(out)?;
+        for line in lines(&past, "") {
+            writeln!(out, "{line}")?;
+        }
+    }
     if !status.warnings.is_empty() {
         writeln!(out)?;
     }
+    let indent = " ".repeat("warning: ".len());
     for warning in &status.warnings {
-        writeln!(out, "{} {}", paint.paint(Style::Alarm, "warning:"), clean(warning))?;
+        for (index, line) in lines(warning, &indent).into_iter().enumerate() {
+            if index == 0 {
+                write!(out, "{} ", paint.paint(Style::Alarm, "warning:"))?;
+            }
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
+}
+
+/// The services and what their packets came to, and those of no service.
+fn traffic(status: &Status, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
+    services(&status.services).write(out, paint)?;
+    let are_closed = status.services.iter().filter(|service| service.state == ServiceState::Closed);
+    for service in are_closed.filter(|service| service.entries == 0) {
+        let sentence = without_entries(&service.name, service.state);
+        writeln!(out, "{}", paint.paint(Style::Alarm, &sentence))?;
+    }
+    writeln!(out)?;
+    writeln!(out, "Packets of no service: {}", unmatched(&status.unmatched))?;
+    let came = &status.last_minute.unmatched;
+    if came.values().any(|traffic| traffic.packets > 0) {
+        writeln!(out, "  last minute: {}", unmatched(came))?;
+    }
+    let since = time(status.counting_since);
+    writeln!(out, "All are counted since {since}, or since the service was made.")
+}
+
+/// A text on lines for a terminal, made harmless. What is to be typed, in backquotes, stays on one line.
+fn lines(text: &str, indent: &str) -> Vec<String> {
+    let text = clean(text);
+    let mut is_typed = false;
+    let words = text.split(|c: char| {
+        is_typed ^= c == '`';
+        c == ' ' && !is_typed
+    });
+    let lines = wrap(words, " ", WIDTH - indent.len()).into_iter().enumerate();
+    lines.map(|(index, line)| if index == 0 { line } else { format!("{indent}{line}") }).collect()
 }
 
 /// The change that is taken back unless somebody confirms it.
@@ -129,93 +169,10 @@ fn interface_state(state: InterfaceState) -> Cell {
     }
 }
 
-fn services(services: &[ServiceStatus]) -> Table {
-    let is_monitored =
-        |service: &ServiceStatus| service.mode == Mode::Monitor || service.would_deny.packets > 0;
-    let is_any_monitored = services.iter().any(is_monitored);
-    let is_any_rejected = services.iter().any(|service| service.reject_sent.packets > 0);
-    let (would_deny, ports_width) = if is_any_monitored && is_any_rejected {
-        ("WOULD\nDENY", NARROW_PORTS_WIDTH)
-    } else {
-        ("WOULD DENY", PORTS_WIDTH)
-    };
-    let mut titles = vec!["SERVICE", "PORTS", "MODE", "STATE", "ENTRIES", "ADMITTED", "DENIED"];
-    titles.extend(is_any_rejected.then_some("REJECTED"));
-    titles.extend(is_any_monitored.then_some(would_deny));
-    let mut table = Table::new(titles);
-    for service in services {
-        let admitted = service.admitted.packets.saturating_add(service.admitted_open.packets);
-        let (ports, addresses) = ports(service, ports_width);
-        let mut row = vec![
-            Cell::text(service.name.as_str()),
-            ports,
-            mode(service.mode, service.action),
-            state(service.state),
-            Cell::number(service.entries),
-            Cell::number(admitted),
-            Cell::number(service.denied.packets),
-        ];
-        if is_any_rejected {
-            row.push(Cell::number(service.reject_sent.packets));
-        }
-        if is_any_monitored {
-            row.push(Cell::number(service.would_deny.packets));
-        }
-        table.row(row);
-        for address in &addresses {
-            table.note(address);
-        }
-        let includes = std::iter::once("includes").chain(service.include.iter().map(Name::as_str));
-        if !service.include.is_empty() {
-            for line in wrap(includes, " ", NOTE_WIDTH) {
-                table.note(&line);
-            }
-        }
-        if service.expired > 0 {
-            let expired = count(service.expired, "entry has", "entries have");
-            table.note(&format!("{expired} expired"));
-        }
-    }
-    table
-}
-
-/// The ports, and below them the interfaces and addresses to which the service is limited; addresses that
-/// are too long for it have lines of their own.
-fn ports(service: &ServiceStatus, width: usize) -> (Cell, Vec<String>) {
-    let ports: Vec<String> = service.ports.iter().map(ToString::to_string).collect();
-    let mut lines = wrap(ports.iter().map(String::as_str), " ", width);
-    lines.extend(service.interfaces.iter().map(|interface| format!("on {interface}")));
-    let mut addresses: Vec<String> =
-        service.addresses.iter().map(|address| format!("to {}", destination(address))).collect();
-    if addresses.iter().all(|address| address.len() <= width) {
-        lines.append(&mut addresses);
-    }
-    (Cell::lines(lines), addresses)
-}
-
-/// The mode, and below it the action where that is not to drop.
-fn mode(mode: Mode, action: Action) -> Cell {
-    let style = match mode {
-        Mode::Enforce => Style::Plain,
-        Mode::Monitor | Mode::Off => Style::Alarm,
-    };
-    let action = (action == Action::Reject).then_some("reject");
-    let lines = std::iter::once(mode_name(mode)).chain(action);
-    Cell::lines(lines.map(str::to_owned)).style(style)
-}
-
-fn state(state: ServiceState) -> Cell {
-    let style = match state {
-        ServiceState::Open => Style::Alarm,
-        ServiceState::Closed => Style::Good,
-    };
-    Cell::text(state_name(state)).style(style)
-}
-
 /// What became of packets of no service; their kinds are told by JSON.
-fn unmatched(status: &Status) -> String {
+fn unmatched(counts: &BTreeMap<String, Traffic>) -> String {
     let (mut passed, mut unreadable, mut dropped) = (0_u64, 0_u64, 0_u64);
-    for (kind, Traffic { packets, .. }) in &status.unmatched {
+    for (kind, Traffic { packets, .. }) in counts {
         let count = match kind.as_str() {
             kind if kind.ends_with("_dropped") => &mut dropped,
             kind if kind.ends_with("_passed") => &mut unreadable,
@@ -227,7 +184,7 @@ fn unmatched(status: &Status) -> String {
     let counts = [(unreadable, "unreadable passed"), (dropped, "unreadable dropped")];
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     told.extend(counts.map(|(count, what)| format!("{count} {what}")));
-    format!("Packets of no service: {}", told.join(", "))
+    told.join(", ")
 }
 
 #[cfg(test)]

@@ -194,8 +194,10 @@ impl Figures {
             let seconds = seconds.filter(|_| before.is_some());
             let (mut admitted, mut denied) =
                 before.map(|service| (service.admitted, service.denied)).unwrap_or_default();
-            let [allowed, open] = [status.admitted.packets, status.admitted_open.packets];
-            let [dropped, passed] = [status.denied.packets, status.would_deny.packets];
+            let [allowed, open] =
+                [status.traffic.admitted.packets, status.traffic.admitted_open.packets];
+            let [dropped, passed] =
+                [status.traffic.denied.packets, status.traffic.would_deny.packets];
             admitted.take(allowed.saturating_add(open), seconds, self.samples);
             denied.take(dropped.saturating_add(passed), seconds, self.samples);
             Service { name, mode, is_open: state == ServiceState::Open, admitted, denied }

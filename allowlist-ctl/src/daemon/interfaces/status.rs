@@ -61,6 +61,11 @@ impl Wanted {
         self.present.iter().map(|one| (one.ifindex, one.name.clone())).collect()
     }
 
+    /// Names of all interfaces there were at the last look.
+    pub(in crate::daemon) fn names_present(&self) -> impl Iterator<Item = &str> {
+        self.present.iter().map(|one| one.name.as_str())
+    }
+
     fn told_put_back(&self, name: &str) -> Option<String> {
         let times = match self.put_back.get(name)? {
             1 => "once".to_owned(),

@@ -20,7 +20,7 @@ use crate::{
     },
     kernel::{Cut, ExplainError, MadeUp, interfaces},
     policy::{
-        Decided, Judgement, Kind, Name, Packet, Policy, Service, group::TRUSTED_NUMBER,
+        Decided, Judgement, Kind, Name, Packet, Policy, Service, Unknown, group::TRUSTED_NUMBER,
         port::Ports, service::Mode,
     },
 };
@@ -74,7 +74,8 @@ impl Owner {
         if present.iter().any(|interface| interface.name == name) {
             return Ok(());
         }
-        Err(Problem::new(ErrorCode::NotFound, format!("there is no interface '{name}'"))
+        let unknown = Unknown::among(name, present.iter().map(|interface| &interface.name));
+        Err(Problem::new(ErrorCode::NotFound, format!("there is no interface {unknown}"))
             .hint("`ip link` shows the interfaces there are"))
     }
 

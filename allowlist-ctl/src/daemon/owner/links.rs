@@ -7,10 +7,10 @@ use tracing::error;
 
 use super::{Owner, guard::Guarded, trail::Deed};
 use crate::{
-    api::{ChangeOptions, ChangeState, Changed, ErrorCode, Problem},
+    api::{ChangeOptions, ChangeState, Changed, ErrorCode, InterfaceState, Problem},
     daemon::explain::explain_attach,
     kernel::{Attached, XdpMode},
-    policy::Author,
+    policy::{Author, Unknown},
     store::{Deadline, PendingChange},
 };
 
@@ -58,7 +58,7 @@ impl Owner {
         let was = self.wanted.remembered(interface);
         self.wanted
             .attach_now(&mut self.kernel, interface, mode)
-            .map_err(|error| explain_attach(&error))?;
+            .map_err(|error| explain_attach(&error, self.wanted.names_present()))?;
         if let Err(problem) = self.remember(interface, true, was, options, deed) {
             self.wanted.become_as(interface, was);
             if !is_on && let Err(error) = self.kernel.detach(interface) {
@@ -92,12 +92,7 @@ impl Owner {
         self.check_revision(options)?;
         let attached = self.is_attached(interface);
         if !attached && !self.wanted.wants(interface) {
-            let message = format!("the filter is not on '{interface}'");
-            let hint = match self.label_of(interface) {
-                Some(label) => format!("it was renamed: `allowlist-ctl detach {label}`"),
-                None => "`allowlist-ctl status` shows where it is".to_owned(),
-            };
-            return Err(Problem::new(ErrorCode::NotFound, message).hint(hint));
+            return Err(self.is_not_on(interface));
         }
         let mut done = Changed {
             revision: self.policy.revision,
@@ -181,6 +176,23 @@ impl Owner {
     }
 
     /// The name that the filter of the interface that is called so now goes by.
+    fn is_not_on(&self, interface: &str) -> Problem {
+        let problem =
+            |name| Problem::new(ErrorCode::NotFound, format!("the filter is not on {name}"));
+        if let Some(label) = self.label_of(interface) {
+            return problem(format!("'{interface}'"))
+                .hint(format!("it was renamed: `allowlist-ctl detach {label}`"));
+        }
+        let told = self.shared.interfaces();
+        let on = told.iter().filter(|one| one.state != InterfaceState::Detached);
+        let unknown = Unknown::among(interface, on.map(|one| &one.name));
+        // One that is there was hardly mistyped.
+        if unknown.has_near() && !self.wanted.names_present().any(|name| name == interface) {
+            return problem(unknown.to_string());
+        }
+        problem(format!("'{interface}'")).hint("`allowlist-ctl status` shows where it is")
+    }
+
     fn label_of(&self, interface: &str) -> Option<&str> {
         let mut attached = self.kernel.attached();
         let is_it = |attached: &&Attached| attached.now.as_deref() == Some(interface);

@@ -223,7 +223,7 @@ impl Owner {
 
     pub(super) fn audit(&mut self, filter: &Filter) -> Result<AuditTrail, Problem> {
         let rows = self.store.audit(filter).map_err(|error| self.trouble.of_store(&error))?;
-        Ok(AuditTrail { rows: rows.into_iter().map(told).collect() })
+        Ok(AuditTrail { rows: rows.into_iter().map(told).collect(), did_you_mean: None })
     }
 
     pub(super) fn verify_audit(&mut self) -> Result<AuditVerification, Problem> {

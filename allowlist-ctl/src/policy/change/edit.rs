@@ -19,6 +19,9 @@ pub(super) fn edit(
     name: &Name,
     change: impl FnOnce(&mut Edit<'_>) -> Result<(), Refusal>,
 ) -> Result<bool, Refusal> {
+    if outcome.policy.entries(name).is_none() {
+        return Err(Refusal::NoSuchList(outcome.policy.unknown_list(name)));
+    }
     let Outcome { policy, tally, notes, restored } = outcome;
     let Policy { services, groups, ids, .. } = policy;
     let before = tally.changed();
@@ -36,7 +39,7 @@ pub(super) fn edit(
             *group = Arc::new(Group { entries, ..Group::clone(group) });
         })
     } else {
-        return Err(Refusal::NoSuchList(name.clone()));
+        None
     };
     Ok(entries.is_some())
 }

@@ -1,19 +1,19 @@
 //! Why a change cannot be made.
 
-use crate::policy::{EntryKey, Name, port::Ports};
+use crate::policy::{EntryKey, Name, Unknown, port::Ports};
 
 /// Why a change cannot be made.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// No service of that name.
-    #[error("there is no service '{0}'")]
-    NoSuchService(Name),
+    #[error("there is no service {0}")]
+    NoSuchService(Unknown),
     /// No group of that name.
-    #[error("there is no group '{0}'")]
-    NoSuchGroup(Name),
+    #[error("there is no group {0}")]
+    NoSuchGroup(Unknown),
     /// Neither a service nor a group of that name.
-    #[error("there is no service or group '{0}'")]
-    NoSuchList(Name),
+    #[error("there is no service or group {0}")]
+    NoSuchList(Unknown),
     /// The name is that of a group.
     #[error("'{0}' is a group, and services and groups share their names")]
     IsGroup(Name),

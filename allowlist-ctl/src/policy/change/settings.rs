@@ -78,7 +78,7 @@ pub(super) fn put_service(
     }
     if let Some(unknown) = service.includes.iter().find(|group| !policy.groups.contains_key(*group))
     {
-        return Err(Refusal::NoSuchGroup(unknown.clone()));
+        return Err(Refusal::NoSuchGroup(policy.unknown_group(unknown)));
     }
     if policy.services.get(name).is_some_and(|before| before.is_configured_as(&service)) {
         return Ok(false);
@@ -93,8 +93,9 @@ pub(super) fn put_service(
 }
 
 pub(super) fn set_mode(policy: &mut Policy, name: &Name, mode: Mode) -> Result<bool, Refusal> {
-    let service = policy.services.get_mut(name);
-    let service = service.ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
+    let Some(service) = policy.services.get_mut(name) else {
+        return Err(Refusal::NoSuchService(policy.unknown_service(name)));
+    };
     if service.mode == mode {
         return Ok(false);
     }
@@ -104,8 +105,9 @@ pub(super) fn set_mode(policy: &mut Policy, name: &Name, mode: Mode) -> Result<b
 
 pub(super) fn unprotect(outcome: &mut Outcome, name: &Name) -> Result<bool, Refusal> {
     let Outcome { policy, tally, .. } = outcome;
-    let service = policy.services.remove(name);
-    let service = service.ok_or_else(|| Refusal::NoSuchService(name.clone()))?;
+    let Some(service) = policy.services.remove(name) else {
+        return Err(Refusal::NoSuchService(policy.unknown_service(name)));
+    };
     for (_, entry) in service.entries.iter() {
         policy.ids.give_back(entry.id);
     }
@@ -171,7 +173,7 @@ pub(super) fn remove_group(outcome: &mut Outcome, name: &Name) -> Result<bool, R
         return Err(Refusal::BuiltIn(name.clone()));
     }
     if !policy.groups.contains_key(name) {
-        return Err(Refusal::NoSuchGroup(name.clone()));
+        return Err(Refusal::NoSuchGroup(policy.unknown_group(name)));
     }
     let services = policy.including(name);
     if !services.is_empty() {

@@ -267,7 +267,7 @@ impl Server {
     pub(crate) fn policy(&self) -> Result<[Value; 2]> {
         let mut services = self.status()?["services"].take();
         for service in services.as_array_mut().context("status has no services")? {
-            for counter in ["admitted", "admitted_open", "denied", "would_deny"] {
+            for counter in ["admitted", "admitted_open", "denied", "would_deny", "last_minute"] {
                 service[counter].take();
             }
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::DegradedPart;
+use crate::api::{DegradedPart, PastFilter, ServiceTraffic, Tunnel};
 
 fn written(status: &Status) -> String {
     let mut out = Vec::new();
@@ -10,7 +10,7 @@ fn written(status: &Status) -> String {
 fn parsed(interfaces: &str, services: &str, unmatched: &str, warnings: &str) -> Status {
     let groups = r#"{"name": "trusted", "entries": 0, "expired": 0, "included_by": []}"#;
     let document = format!(
-        r#"{{"revision": 7, "version": "0.1.0", "started_at": "2026-11-22T02:00:00Z",
+        r#"{{"revision": 7, "version": "0.1.0", "started_at": "2026-11-22T02:00:00Z", "counting_since": "2026-11-20T07:00:00Z",
             "store": "/var/lib/allowlist/allowlist.db", "interfaces": [{interfaces}],
             "services": [{services}], "groups": [{groups}], "unmatched": {{{unmatched}}}, "warnings": [{warnings}]}}"#
     );
@@ -72,6 +72,11 @@ fn everything_is_told_in_80_columns() {
     let expected = "\
 allowlistd 0.1.0, revision 7, store /var/lib/allowlist/allowlist.db
 
+No entries: redis is accessible to everyone.
+  the first entry closes it: allowlist-ctl add redis CIDR
+Mode monitor: web is accessible to everyone, and counts whom it would deny.
+  judge it: allowlist-ctl mode web enforce
+
 INTERFACE  STATE     MODE     PROGRAM  REASON
 eth0       attached  native        42  -
 eth1       attached  generic      142  the driver does not take XDP programs
@@ -85,9 +90,9 @@ mail     tcp/25 tcp/143   enforce  closed        0         0      12           0
 redis    tcp/6379         enforce  open          0         3       0           0
 web      tcp/80           monitor  closed   186809   4294967       0          77
 No entries: mail is accessible to trusted alone.
-No entries: redis is accessible to everyone.
 
 Packets of no service: 7 passed, 1 unreadable dropped
+All are counted since 2026-11-20T07:00:00Z, or since the service was made.
 
 warning: eth2 is not filtered\\u{7}
 ";
@@ -99,7 +104,7 @@ warning: eth2 is not filtered\\u{7}
 fn shown(services: &[String]) -> String {
     let text = written(&parsed("", &services.join(","), "", ""));
     assert!(text.lines().all(|line| line.len() <= 80), "{text}");
-    text.split("\n\n").nth(2).unwrap().to_owned()
+    text.split("\n\n").find(|part| part.starts_with("SERVICE")).unwrap().to_owned()
 }
 
 #[test]
@@ -163,6 +168,47 @@ web      tcp/443  monitor  closed        1         1       9         7      4
 }
 
 #[test]
+fn what_came_in_the_last_minute_is_told_under_each_service() {
+    let rest = r#""interfaces": [], "mode": "monitor", "when_empty": "open", "state": "closed", "entries": 1"#;
+    let table: [(&str, [u64; 5], &str); 5] = [
+        ("nothing", [0, 0, 0, 0, 0], ""),
+        ("by an entry and while open", [3, 4, 0, 0, 0], "last minute: 7 admitted"),
+        ("denied and answered", [0, 0, 9, 0, 8], "last minute: 9 denied, 8 rejected"),
+        ("would be denied", [1, 0, 0, 2, 0], "last minute: 1 admitted, 2 would be denied"),
+        (
+            "as much as there can be",
+            [999_999_999, 0, 999_999_999, 0, 999_999_999],
+            "last minute: 999999999 admitted, 999999999 denied, 999999999 rejected",
+        ),
+    ];
+    for (description, [admitted, open, denied, would_deny, rejects], expected) in table {
+        let mut status = parsed("", &service("web", r#""tcp/80""#, rest, [5, 0, 0, 0]), "", "");
+        let traffic = |packets| Traffic { packets, bytes: 0 };
+        status.services[0].last_minute = ServiceTraffic {
+            admitted: traffic(admitted),
+            admitted_open: traffic(open),
+            denied: traffic(denied),
+            would_deny: traffic(would_deny),
+            reject_sent: traffic(rejects),
+            reject_limited: traffic(0),
+        };
+        let text = written(&status);
+        let told = text.lines().find_map(|line| line.strip_prefix("         last"));
+        assert_eq!(
+            told.map(|told| format!("last{told}")).unwrap_or_default(),
+            expected,
+            "{description}"
+        );
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    }
+    let mut status = parsed("", &service("web", r#""tcp/80""#, rest, [5, 0, 0, 0]), "", "");
+    status.last_minute.unmatched = [("no_service".into(), Traffic { packets: 3, bytes: 9 })].into();
+    assert!(
+        written(&status).contains("Packets of no service: 0 passed\n  last minute: 3 passed\n")
+    );
+}
+
+#[test]
 fn without_anything_the_next_step_is_told() {
     let expected = "\
 allowlistd 0.1.0, revision 7, store /var/lib/allowlist/allowlist.db
@@ -210,6 +256,7 @@ web      tcp/80    enforce  closed        2         1       0
          2 entries have expired
 
 Packets of no service: 0 passed
+All are counted since 2026-11-20T07:00:00Z, or since the service was made.
 
 GROUP    ENTRIES  EXPIRED  INCLUDED BY
 lab            0        0  -
@@ -252,6 +299,80 @@ No interface has the filter.
 }
 
 #[test]
+fn what_is_open_is_told_before_anything_else_with_what_closes_it() {
+    let told = |mode: &str, state: &str, entries: usize| {
+        let rest = format!(
+            r#""interfaces": [], "mode": "{mode}", "when_empty": "open", "state": "{state}", "entries": {entries}"#
+        );
+        let text = written(&parsed("", &service("web", r#""tcp/80""#, &rest, [0; 4]), "", ""));
+        let part = text.split("\n\n").nth(1).unwrap().to_owned();
+        if part.starts_with("No interface") { String::new() } else { part }
+    };
+    let closes = "\n  the first entry closes it: allowlist-ctl add web CIDR";
+    let judges = "\n  judge it: allowlist-ctl mode web enforce";
+    let table = [
+        ("enforce", "closed", 1, String::new()),
+        ("enforce", "closed", 0, String::new()),
+        ("enforce", "open", 0, format!("No entries: web is accessible to everyone.{closes}")),
+        (
+            "monitor",
+            "open",
+            0,
+            format!("No entries: web is accessible to everyone.{judges}{closes}"),
+        ),
+        (
+            "monitor",
+            "closed",
+            1,
+            format!(
+                "Mode monitor: web is accessible to everyone, and counts whom it would deny.{judges}"
+            ),
+        ),
+        ("off", "closed", 1, format!("Mode off: web is accessible to everyone.{judges}")),
+        ("off", "open", 0, format!("Mode off: web is accessible to everyone.{judges}{closes}")),
+    ];
+    for (mode, state, entries, expected) in table {
+        assert_eq!(told(mode, state, entries), expected, "{mode} {state} {entries}");
+    }
+}
+
+#[test]
+fn warnings_are_broken_into_lines_but_not_what_is_to_be_typed() {
+    let mut status = parsed("", "", "", "");
+    status.past_filter = PastFilter {
+        other_protocols: Traffic { packets: 12, bytes: 1200 },
+        tunnels: vec![Tunnel {
+            interface: "wg0".into(),
+            kind: "wireguard".into(),
+            filtered: false,
+        }],
+        ..PastFilter::default()
+    };
+    status.warnings = vec![
+        "short".into(),
+        "redis: tcp/6379 also listens on eth1 (10.78.0.1), which has no filter: `allowlist-ctl attach eth1`".into(),
+        "one `a command that is so very long that it does not fit a line of eighty columns` two".into(),
+    ];
+    let expected = "
+Past the filter: 12 packets of other protocols; what comes out of the tunnels
+wg0 (wireguard). See docs/past.md
+
+warning: short
+warning: redis: tcp/6379 also listens on eth1 (10.78.0.1), which has no filter:
+         `allowlist-ctl attach eth1`
+warning: one
+         `a command that is so very long that it does not fit a line of eighty columns`
+         two
+";
+    let text = written(&status);
+    assert!(text.ends_with(expected), "{text}");
+    let mut coloured = Vec::new();
+    super::status(&status, &mut coloured, Paint::ON).unwrap();
+    let coloured = String::from_utf8(coloured).unwrap();
+    assert!(coloured.contains("\x1b[1;33mwarning:\x1b[0m redis: "), "{coloured}");
+}
+
+#[test]
 fn what_does_not_work_is_told_first() {
     let mut status = parsed("", "", "", "");
     let well = written(&status);
@@ -265,8 +386,10 @@ fn what_does_not_work_is_told_first() {
         part(DegradedPart::Store, "cannot write /a\u{7}: database or disk is full"),
     ];
     let expected = "\
-DEGRADED: KERNEL, since 2026-11-22T02:03:04Z: the kernel does not take what it is to enforce
-DEGRADED: STORE, since 2026-11-22T02:03:04Z: cannot write /a\\u{7}: database or disk is full
+DEGRADED: KERNEL, since 2026-11-22T02:03:04Z: the kernel does not take what it
+  is to enforce
+DEGRADED: STORE, since 2026-11-22T02:03:04Z: cannot write /a\\u{7}: database or
+  disk is full
 What is enforced stays enforced, but for what is said here.
 
 ";
