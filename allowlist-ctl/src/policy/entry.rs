@@ -1,16 +1,19 @@
 //! Entries: prefixes that a list allows or excepts.
 
+mod ending;
+
 use std::{
     fmt,
     sync::{Arc, LazyLock},
 };
 
 use allowlist_common::abi::{BootSeconds, NEVER, Node};
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::ending::Ending;
 use super::Prefix;
 
 /// Longest comment, in bytes.
@@ -121,7 +124,7 @@ pub struct Entry {
 pub struct Entries {
     entries: OrdMap<EntryKey, Entry>,
     /// Those that end, by their ends.
-    ending: OrdSet<(Timestamp, EntryKey)>,
+    ending: Ending,
 }
 
 impl Entry {
@@ -178,7 +181,7 @@ impl Entries {
     /// How many entries no longer decide.
     #[must_use]
     pub fn count_expired(&self, now: Timestamp) -> usize {
-        self.ending.iter().take_while(|(end, _)| *end <= now).count()
+        self.ending.count_over(now)
     }
 
     /// The entry with this key.
