@@ -1,6 +1,7 @@
 //! Connections to the socket, and how many at once.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -65,8 +66,7 @@ pub(super) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    warn!("cannot accept a connection: {error}");
-                    sleep(ACCEPT_PAUSE).await;
+                    not_accepted(&error).await;
                     continue;
                 }
             },
@@ -149,15 +149,24 @@ async fn connection(
         request.extensions_mut().insert(caller.clone());
         router.clone().oneshot(request)
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = http(MAX_HEAD).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         debug!("a connection ended: {error}");
     }
     drop(place);
+}
+
+/// HTTP/1 whose heads are small and come in time.
+pub(super) fn http(max_head: usize) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(max_head);
+    http
+}
+
+/// Says that a connection could not be accepted, and waits a moment.
+pub(super) async fn not_accepted(error: &io::Error) {
+    warn!("cannot accept a connection: {error}");
+    sleep(ACCEPT_PAUSE).await;
 }
 
 async fn refuse(mut stream: UnixStream) {

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::drops::DropLog;
+use super::{drops::DropLog, metrics::Metrics};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
@@ -24,6 +24,8 @@ pub(super) struct Shared {
     names: RwLock<HashMap<u32, String>>,
     hits: RwLock<Arc<Hits>>,
     pending: RwLock<Option<PendingChange>>,
+    /// When the policy was last changed.
+    last_change: RwLock<Option<Timestamp>>,
     degraded: RwLock<Vec<Degraded>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
@@ -31,23 +33,31 @@ pub(super) struct Shared {
     writable: RwLock<BTreeMap<PathBuf, PathBuf>>,
     pub(super) drops: DropLog,
     pub(super) counters: Arc<Counters>,
+    pub(super) metrics: Metrics,
     pub(super) started_at: Timestamp,
     pub(super) store: String,
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, counters: Arc<Counters>, store: &Path) -> Self {
+    pub(super) fn new(
+        policy: Policy,
+        counters: Arc<Counters>,
+        metrics: Metrics,
+        store: &Path,
+    ) -> Self {
         Self {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
             names: RwLock::default(),
             hits: RwLock::default(),
             pending: RwLock::default(),
+            last_change: RwLock::default(),
             degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
             drops: DropLog::new(),
             counters,
+            metrics,
             started_at: Timestamp::now(),
             store: store.display().to_string(),
         }
@@ -76,6 +86,15 @@ impl Shared {
 
     pub(super) fn set_pending(&self, pending: Option<PendingChange>) {
         *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
+    }
+
+    /// When the policy was last changed; `None` where it never was.
+    pub(super) fn last_change(&self) -> Option<Timestamp> {
+        *self.last_change.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_last_change(&self, time: Option<Timestamp>) {
+        *self.last_change.write().unwrap_or_else(PoisonError::into_inner) = time;
     }
 
     /// What does not work.

@@ -110,7 +110,7 @@ fn traffic(totals: Totals) -> Traffic {
     Traffic { packets: totals.packets, bytes: totals.bytes }
 }
 
-fn unreadable_counters(error: impl std::fmt::Display) -> Problem {
+pub(super) fn unreadable_counters(error: impl std::fmt::Display) -> Problem {
     Problem::new(ErrorCode::Failed, format!("cannot read the counters: {error}"))
 }
 
@@ -130,7 +130,7 @@ fn unmatched_kinds() -> impl Iterator<Item = (String, Unmatched)> {
     std::iter::once(("no_service".to_owned(), Unmatched::NO_SERVICE)).chain(asides)
 }
 
-const fn aside_name(aside: Aside) -> &'static str {
+pub(super) const fn aside_name(aside: Aside) -> &'static str {
     match aside {
         Aside::NotIp => "not_ip",
         Aside::OtherProtocol => "other_protocol",

@@ -181,6 +181,14 @@ impl Entries {
         self.ending.iter().take_while(|(end, _)| *end <= now).count()
     }
 
+    /// How many entries no longer decide, and when the next one will not.
+    #[must_use]
+    pub fn ends(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+        let mut ends = self.ending.iter().map(|(end, _)| *end).skip_while(|end| *end <= now);
+        let next = ends.next();
+        (self.count_expired(now), next)
+    }
+
     /// The entry with this key.
     #[must_use]
     pub fn get(&self, key: &EntryKey) -> Option<&Entry> {

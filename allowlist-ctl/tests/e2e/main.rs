@@ -23,6 +23,7 @@ mod interfaces;
 mod kill;
 mod links;
 mod links_cut;
+mod metrics;
 mod modes;
 mod overload;
 mod pending;

@@ -7,6 +7,7 @@ mod schemas;
 use axum::Router;
 use hyper::body::Bytes;
 
+pub(super) use self::operation::Answers;
 use self::operation::{Operation, Role};
 use super::{
     reading::{self, AuditQuery, DropsQuery},
@@ -108,6 +109,8 @@ fn operations() -> Vec<Operation> {
             .needs(Role::Admin)
             .takes_no_query()
             .optional_body::<Shutdown>(),
+        Op::get("/v1/metrics", "metrics", reading::metrics)
+            .says("Tells figures for monitoring, in Prometheus' text format"),
         Op::get("/v1/openapi.json", "openapi", reading::description).says("Tells this description"),
     ]
 }
@@ -116,7 +119,10 @@ fn operations() -> Vec<Operation> {
 pub(super) fn router() -> (Router<Office>, Bytes) {
     let operations = operations();
     let description = document::document(&operations).to_string();
-    let route = |router: Router<Office>, it: Operation| router.route(it.path, it.handler);
+    let route = |router: Router<Office>, it: Operation| {
+        let (path, handler) = it.route();
+        router.route(path, handler)
+    };
     (operations.into_iter().fold(Router::new(), route), (description + "\n").into())
 }
 

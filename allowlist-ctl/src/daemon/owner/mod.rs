@@ -102,6 +102,7 @@ impl Owner {
     ) -> anyhow::Result<Self> {
         let pending = store.pending()?;
         shared.set_pending(pending.clone());
+        shared.set_last_change(store.last_change()?);
         let trouble = Troubles::new(Arc::clone(&shared));
         let copies = Copies::of(&store, policy.revision);
         Ok(Self {
@@ -226,7 +227,8 @@ impl Owner {
 
     /// Brings the kernel back to the policy, where it was left with something else.
     fn settle(&mut self) {
-        let applied = if self.is_unsettled { self.kernel.apply(&self.policy) } else { Ok(()) };
+        let apply = || self.kernel.apply(&self.policy);
+        let applied = if self.is_unsettled { self.shared.metrics.time_sync(apply) } else { Ok(()) };
         self.is_unsettled = applied.is_err();
         let mended = self.kernel.mend();
         let settled = match applied {
