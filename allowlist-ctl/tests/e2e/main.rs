@@ -25,6 +25,7 @@ mod links;
 mod links_cut;
 mod metrics;
 mod modes;
+mod monitoring;
 mod overload;
 mod pending;
 mod pins;
