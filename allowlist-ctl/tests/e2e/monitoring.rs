@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use xtask::lab::INTERFACE;
 
-use super::support::{METRICS, Server, promtool};
+use super::support::{CTL, METRICS, Outcome, Server, promtool};
 
 /// Prometheus makes this one, of each scrape.
 const UP: &str = "up";
@@ -83,5 +83,57 @@ fn every_metric_that_dashboard_and_alerts_name_is_one() -> Result<()> {
     let unknown: Vec<_> =
         named.iter().filter(|name| *name != UP && !known.contains(name.as_str())).collect();
     ensure!(unknown.is_empty(), "there are no such metrics: {unknown:?}");
+    Ok(())
+}
+
+/// The commands of a guide, in their order.
+fn commands(guide: &str) -> String {
+    let blocks = guide.split("```sh\n").skip(1);
+    let commands = blocks.filter_map(|block| block.split("```").next());
+    commands.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn whoever_types_what_the_guide_says_sees_an_alert_fire_and_end() -> Result<()> {
+    let server = Server::prepare(&[])?;
+    let commands = commands(&fs::read_to_string(shipped("alerts.md"))?);
+    ensure!(commands.contains("prometheus --config.file"), "{commands}");
+    // The usual places of everything are the test's own; so are its processes, which end with the shell.
+    let root = server.path("root");
+    for directory in ["etc/prometheus", "run", "log", "lib", "tmp"] {
+        fs::create_dir_all(root.join(directory))?;
+    }
+    let script = format!(
+        r"
+        set -eu
+        mount --bind {bpffs} /sys/fs/bpf
+        cp /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache {root}/etc
+        mount --bind {root}/etc /etc
+        mount --bind {root}/lib /var/lib
+        mount --bind {root}/log /var/log
+        mount --bind {root}/run /run
+        mount --bind {root}/tmp /tmp
+        PATH={programs}:$PATH
+        cd {project}
+        {commands}
+        ",
+        bpffs = server.bpffs().display(),
+        root = root.display(),
+        programs = PathBuf::from(CTL).parent().context("no directory")?.display(),
+        project = shipped("..").display(),
+    );
+    let outcome: Outcome = server
+        .network
+        .server
+        .namespace
+        .command("timeout")
+        .args(["120", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["bash", "-c", &script])
+        .output()?
+        .into();
+    ensure!(outcome.code == Some(0), "{outcome:?}");
+    ensure!(outcome.stdout.contains("service=\"trial\""), "{outcome:?}");
+    let log = fs::read_to_string(root.join("log/allowlistd.log"))?;
+    ensure!(log.contains("serving metrics"), "{log}");
     Ok(())
 }
