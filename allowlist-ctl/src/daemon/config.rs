@@ -91,6 +91,8 @@ pub(super) enum LogFormat {
     Text,
     /// For programs, an object a line.
     Json,
+    /// To systemd's journal, with what JSON has as fields.
+    Journald,
 }
 
 /// What the daemon runs with.
@@ -296,6 +298,7 @@ mod tests {
             ("[[interface]]\nname = \"a b\"", "'a b' is not the name of an interface"),
             ("[[interface]]\nname = \"much-too-long-a-name\"", "1 to 15 bytes"),
             ("[[interface]]\nname = \"a\"\nmode = \"fast\"", "unknown variant `fast`"),
+            ("[log]\nformat = \"syslog\"", "unknown variant `syslog`"),
             ("state_dir = 1", "invalid type"),
             ("[metrics]\nlisten = 9777", "socket address"),
             ("[metrics]\nlisten = \"localhost:9777\"", "invalid socket address"),

@@ -1,10 +1,6 @@
 //! Connections to the socket, and how many at once.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::server::conn::http1;
@@ -41,9 +37,6 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// After a failure to accept (too many open files, say) the next attempt waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A refusal is warned about so often at most, or whoever may open the socket could fill the log.
-const WARNING_PAUSE: Duration = Duration::from_mins(1);
-
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
     content-length: 107\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
@@ -58,7 +51,6 @@ pub(super) async fn serve(
     let everybody = Places::new(CONNECTIONS);
     let admins = Places::new(ADMIN_CONNECTIONS);
     let graceful = GracefulShutdown::new();
-    let mut warned: Option<Instant> = None;
     tokio::pin!(end);
     loop {
         let stream = tokio::select! {
@@ -88,10 +80,7 @@ pub(super) async fn serve(
             });
             continue;
         }
-        if warned.is_none_or(|warned| warned.elapsed() > WARNING_PAUSE) {
-            warn!("connections are refused: too many are open at once");
-            warned = Some(Instant::now());
-        }
+        warn!("a connection is refused: too many are open at once");
         tokio::spawn(refuse(stream));
     }
     // Whoever comes now is told at once that nobody serves here.

@@ -47,7 +47,7 @@ use tracing::{error, info};
 pub use self::args::Args;
 use self::{
     access::Access,
-    config::Settings,
+    config::{LogFormat, Settings},
     interfaces::Wanted,
     metrics::Metrics,
     owner::{Desk, Owner, Reverted, revert_at_start},
@@ -80,10 +80,12 @@ fn start(args: &Args) -> anyhow::Result<()> {
     if args.check_config {
         return logging::say("the configuration is valid");
     }
-    logging::start(settings.log_format);
     if args.detach {
+        // Somebody typed it.
+        logging::start(LogFormat::Text)?;
         return runtime()?.block_on(detach::detach(&settings));
     }
+    logging::start(settings.log_format)?;
     let enforcing = enforce(&settings)?;
     let runtime = runtime()?;
     let result = runtime.block_on(serve(enforcing));

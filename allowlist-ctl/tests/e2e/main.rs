@@ -23,6 +23,7 @@ mod interfaces;
 mod kill;
 mod links;
 mod links_cut;
+mod logs;
 mod metrics;
 mod modes;
 mod monitoring;

@@ -1,29 +1,65 @@
 //! The log, and the few words that go to standard output.
 
-use std::io::{self, IsTerminal as _, Write as _};
+mod limit;
 
-use tracing_subscriber::EnvFilter;
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::Instant,
+};
 
+use anyhow::Context as _;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
+};
+
+use self::limit::{Limited, PLACES};
 use super::config::LogFormat;
 
-/// Starts the log: to standard error, levels by `RUST_LOG`, `info` without it.
-pub(super) fn start(format: LogFormat) {
-    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter())
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .with_writer(io::stderr);
-    // A log that was started before stays.
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+/// Before the names of fields in the journal.
+const JOURNAL_PREFIX: &str = "ALLOWLIST";
+
+/// Starts the log: levels by `RUST_LOG`, `info` without it. It goes to standard error, or to journald; where somebody
+/// started the daemon on a terminal, to that as well.
+///
+/// # Errors
+/// A sentence, where there is no journald.
+pub(super) fn start(format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = io::stderr().is_terminal();
+    let lines = || fmt::layer().with_target(false).with_writer(io::stderr);
+    let text = || lines().with_ansi(is_terminal).boxed();
+    let layers = match format {
+        LogFormat::Text => vec![text()],
+        LogFormat::Json => vec![lines().json().boxed()],
+        LogFormat::Journald if is_terminal => vec![journal()?.boxed(), text()],
+        LogFormat::Journald => vec![journal()?.boxed()],
     };
+    // A log that was started before stays.
+    let _ = registry().with(Limited(&PLACES)).with(filter).with(layers).try_init();
+    Ok(())
+}
+
+fn journal() -> anyhow::Result<tracing_journald::Layer> {
+    let journal = tracing_journald::layer().context(
+        "cannot log to journald at /run/systemd/journal/socket: without systemd, or in a container, set format = \"text\" or \"json\" under [log]",
+    )?;
+    Ok(journal.with_field_prefix(Some(JOURNAL_PREFIX.into())))
 }
 
 /// Sees to it that an error is seen, though the configuration could not be read.
 pub(super) fn fallback() {
-    start(LogFormat::Text);
+    // It cannot fail without journald.
+    let _ = start(LogFormat::Text);
+}
+
+/// Says how many warnings were not told in the minutes that are over.
+pub(super) fn sum_up() {
+    limit::tell(PLACES.over(Instant::now()));
+}
+
+/// The same though the minutes are not over.
+pub(super) fn sum_up_all() {
+    limit::tell(PLACES.all());
 }
 
 /// Says something on standard output.
@@ -50,7 +86,7 @@ pub(super) fn sentence(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::{Context as _, anyhow};
+    use anyhow::anyhow;
 
     use super::*;
 

@@ -30,7 +30,7 @@ use std::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
 
 use self::{
     copies::Copies, followed::Untaken, lookout::Lookout, refusals::Refusals, trouble::Troubles,
@@ -42,7 +42,7 @@ pub(super) use self::{
     report::{all_ended, pending},
     trail::Deed,
 };
-use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
+use super::{follow::Follower, interfaces::Wanted, keep::Keep, logging, notify, shared::Shared};
 use crate::{
     api::{DegradedPart, ErrorCode, Problem},
     kernel::{Attached, Kernel},
@@ -214,6 +214,7 @@ impl Owner {
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
         self.copy_if_due();
+        logging::sum_up();
     }
 
     /// Does what nobody waits for.
@@ -306,6 +307,7 @@ impl Owner {
         let refusals = self.refusals.all();
         self.sum_up_refusals(refusals);
         self.sum_up_happenings(true);
+        logging::sum_up_all();
         if let Some(author) = detach {
             let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
             self.on_record(&deed, false, |owner| {
@@ -319,7 +321,13 @@ impl Owner {
             })?;
             // Afterwards, for a disk that is full must keep nobody from it.
             let message = "took the filter off every interface";
-            self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
+            self.record_alone(
+                Level::INFO,
+                &deed,
+                AuditResult::Done,
+                message,
+                serde_json::Value::Null,
+            );
             info!("stopped; the filter is off");
         } else {
             self.look_at_interfaces();
