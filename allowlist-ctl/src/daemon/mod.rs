@@ -81,8 +81,11 @@ fn start(args: &Args) -> anyhow::Result<()> {
         return logging::say("the configuration is valid");
     }
     if args.detach {
-        // Somebody typed it.
-        logging::start(LogFormat::Text)?;
+        logging::start(match settings.log_format {
+            // Somebody typed it, and looks at the terminal.
+            LogFormat::Journald => LogFormat::Text,
+            format => format,
+        })?;
         return runtime()?.block_on(detach::detach(&settings));
     }
     logging::start(settings.log_format)?;

@@ -305,3 +305,39 @@ fn the_socket_has_metrics_for_viewers() -> Result<()> {
     ensure!(format!("{seen:?}").contains("allowlist_policy_revision 0"), "{seen:?}");
     Ok(())
 }
+
+#[test]
+fn what_was_dropped_and_not_reported_is_in_the_metrics() -> Result<()> {
+    let server = Server::new()?;
+    let service = json!({"ports": [format!("udp/{CLOSED}")], "when_empty": "closed"});
+    server.make("PUT /v1/services/closed", &service)?;
+    until("more than can be reported", PATIENCE, || {
+        send(server.bob(), &server.network.server, CLOSED, 5000, 1).ok()?;
+        let lost = server.metrics().ok()?.get("allowlist_events_lost_total").ok()?;
+        (lost > 0.0).then_some(())
+    })?;
+    until("that all agree", PATIENCE, || {
+        let lost = server.get("/v1/drops").ok()?["lost"].as_f64()?;
+        server.metrics().ok()?.is("allowlist_events_lost_total", lost).ok()
+    })
+}
+
+#[test]
+fn what_strangers_ask_for_makes_no_metric_of_its_own() -> Result<()> {
+    let server = Server::with_options(&[])?;
+    for path in ["/v1/one", "/two?three=four", "/v1/lists/five", "/v1/status"] {
+        server.ask(&format!("GET {path}"), &json!(null))?;
+    }
+    // Nothing is to be had by this method.
+    server.ask("POST /v1/status", &json!(null))?;
+    let scrape = server.metrics()?;
+    let count =
+        |name| format!("allowlist_api_request_duration_seconds_count{{operation=\"{name}\"}}");
+    for (operation, expected) in [("other", 3.0), ("list", 1.0), ("status", 1.0)] {
+        scrape.is(&count(operation), expected)?;
+    }
+    for word in ["one", "two", "three", "four", "five"] {
+        ensure!(!scrape.text.contains(&format!("\"{word}\"")), "{}", scrape.text);
+    }
+    Ok(())
+}
