@@ -11,7 +11,9 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use xtask::toolchain::{Found, LINKED, LINKED_TO, Toolchain};
 
-use self::packages::{BUILD, EBPF, Group, MACHINES, NETWORK, PACKETS, PYTHON, SERVERS, SESSIONS};
+use self::packages::{
+    BUILD, EBPF, Group, MACHINES, MONITORING, NETWORK, PACKETS, PYTHON, SERVERS, SESSIONS,
+};
 use crate::privilege;
 
 const LINKER_VERSION: &str = "0.13.0";
@@ -42,11 +44,13 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     if !packages::is_debian() {
         return found.choose().context(
             "setup installs Debian's packages, and this is no Debian; install rustup's nightly \
-             with rust-src, bpf-linker, redis, nginx, nmap, scapy and Python's venv yourself",
+             with rust-src, bpf-linker, redis, nginx, nmap, scapy, Python's venv \
+             and prometheus yourself",
         );
     }
 
-    let mut groups: Vec<&Group> = vec![&BUILD, &NETWORK, &SERVERS, &SESSIONS, &PACKETS, &PYTHON];
+    let mut groups: Vec<&Group> =
+        vec![&BUILD, &NETWORK, &SERVERS, &SESSIONS, &PACKETS, &PYTHON, &MONITORING];
     let base = packages::missing(&groups)?;
     let ebpf = packages::missing(&[&EBPF])?;
     // A nightly that can do it is what people already have: Debian's then need not be there.

@@ -86,6 +86,10 @@ pub enum DegradedPart {
 }
 
 impl DegradedPart {
+    /// Every part.
+    pub const ALL: [Self; 6] =
+        [Self::Kernel, Self::Store, Self::Pins, Self::Interfaces, Self::Revert, Self::Copy];
+
     /// The word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! The daemon's command line.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
@@ -35,6 +35,9 @@ pub struct Args {
     /// BPF file system that the filter is pinned on [default: /sys/fs/bpf]
     #[arg(long, value_name = "DIR")]
     pub bpffs: Option<PathBuf>,
+    /// Serve metrics for Prometheus at http://ADDR:PORT/metrics, to whoever can connect there [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// Put in force what is in the store, though it is missing, another or older than what is in force
     #[arg(long, conflicts_with_all = ["check_config", "detach"])]
     pub adopt_store: bool,

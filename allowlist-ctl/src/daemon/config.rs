@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -27,6 +28,7 @@ struct ConfigFile {
     interface: Vec<InterfaceConfig>,
     socket: SocketConfig,
     log: LogConfig,
+    metrics: MetricsConfig,
     access: AccessConfig,
     store: StoreConfig,
     state_dir: Option<PathBuf>,
@@ -73,6 +75,13 @@ struct LogConfig {
     format: LogFormat,
 }
 
+/// The metrics over TCP as they are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MetricsConfig {
+    listen: Option<SocketAddr>,
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +91,8 @@ pub(super) enum LogFormat {
     Text,
     /// For programs, an object a line.
     Json,
+    /// To systemd's journal, with what JSON has as fields.
+    Journald,
 }
 
 /// What the daemon runs with.
@@ -93,6 +104,8 @@ pub(super) struct Settings {
     pub(super) bpffs: PathBuf,
     pub(super) socket: SocketSettings,
     pub(super) log_format: LogFormat,
+    /// Where metrics are served over TCP.
+    pub(super) metrics: Option<SocketAddr>,
     pub(super) access: AccessConfig,
     pub(super) keep: Keep,
     /// Whether the store is to be put in force whatever is.
@@ -168,6 +181,7 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
             group: file.socket.group,
         },
         log_format: file.log.format,
+        metrics: args.metrics.or(file.metrics.listen),
         access: file.access,
         keep: file.store.keep(),
         adopt_store: args.adopt_store,
@@ -213,6 +227,7 @@ mod tests {
         assert_eq!(settings.socket.path, Path::new("/run/allowlist/allowlistd.sock"));
         assert_eq!(settings.socket.mode, 0o600);
         assert_eq!(settings.interfaces, []);
+        assert_eq!(settings.metrics, None);
     }
 
     #[test]
@@ -249,6 +264,21 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_served_where_the_file_or_rather_the_flag_says() {
+        let [of_file, of_flag] = ["127.0.0.1:9777", "[::1]:9778"];
+        let file = format!("[metrics]\nlisten = \"{of_file}\"");
+        for (file, flag, expected) in [
+            (&*file, None, Some(of_file)),
+            (&file, Some(of_flag), Some(of_flag)),
+            ("", Some(of_flag), Some(of_flag)),
+        ] {
+            let metrics = flag.map(|flag| flag.parse().unwrap());
+            let settings = settings(file, &Args { metrics, ..Args::default() }).unwrap();
+            assert_eq!(settings.metrics, expected.map(|address| address.parse().unwrap()));
+        }
+    }
+
+    #[test]
     fn the_example_in_the_readme_is_a_configuration_of_defaults() {
         let readme = include_str!("../../../README.md");
         let (_, rest) = readme.split_once("```toml\n").unwrap();
@@ -268,7 +298,10 @@ mod tests {
             ("[[interface]]\nname = \"a b\"", "'a b' is not the name of an interface"),
             ("[[interface]]\nname = \"much-too-long-a-name\"", "1 to 15 bytes"),
             ("[[interface]]\nname = \"a\"\nmode = \"fast\"", "unknown variant `fast`"),
+            ("[log]\nformat = \"syslog\"", "unknown variant `syslog`"),
             ("state_dir = 1", "invalid type"),
+            ("[metrics]\nlisten = 9777", "socket address"),
+            ("[metrics]\nlisten = \"localhost:9777\"", "invalid socket address"),
         ];
         for (text, expected) in table {
             let error = format!("{:#}", settings(text, &Args::default()).unwrap_err());

@@ -1,10 +1,6 @@
 //! Connections to the socket, and how many at once.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -46,9 +42,6 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// After a failure to accept (too many open files, say) the next attempt waits.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A refusal is warned about so often at most, or whoever may open the socket could fill the log.
-const WARNING_PAUSE: Duration = Duration::from_mins(1);
-
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
     content-length: 107\r\nconnection: close\r\nserver: allowlistd\r\n\r\n\
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
@@ -63,7 +56,6 @@ pub(super) async fn serve(
     let everybody = Places::new(CONNECTIONS);
     let admins = Places::new(ADMIN_CONNECTIONS);
     let graceful = GracefulShutdown::new();
-    let mut warned: Option<Instant> = None;
     tokio::pin!(end);
     loop {
         let stream = tokio::select! {
@@ -71,8 +63,7 @@ pub(super) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    warn!("cannot accept a connection: {error}");
-                    sleep(ACCEPT_PAUSE).await;
+                    not_accepted(&error).await;
                     continue;
                 }
             },
@@ -94,10 +85,7 @@ pub(super) async fn serve(
             });
             continue;
         }
-        if warned.is_none_or(|warned| warned.elapsed() > WARNING_PAUSE) {
-            warn!("connections are refused: too many are open at once");
-            warned = Some(Instant::now());
-        }
+        warn!("a connection is refused: too many are open at once");
         tokio::spawn(refuse(stream));
     }
     // Whoever comes now is told at once that nobody serves here.
@@ -160,15 +148,24 @@ async fn connection(
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = http(MAX_HEAD).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         debug!("a connection ended: {error}");
     }
     drop(place);
+}
+
+/// HTTP/1 whose heads are small and come in time.
+pub(super) fn http(max_head: usize) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(max_head);
+    http
+}
+
+/// Says that a connection could not be accepted, and waits a moment.
+pub(super) async fn not_accepted(error: &io::Error) {
+    warn!("cannot accept a connection: {error}");
+    sleep(ACCEPT_PAUSE).await;
 }
 
 async fn refuse(mut stream: UnixStream) {

@@ -50,6 +50,11 @@ impl DropLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many packets were not reported so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.log().lost
+    }
+
     /// The latest drops, at most `limit` of them.
     pub(super) fn recent(&self, limit: usize) -> Drops {
         let log = self.log();

@@ -23,6 +23,7 @@ mod keep;
 mod listening;
 mod listing;
 mod logging;
+mod metrics;
 mod notify;
 mod operations;
 mod owner;
@@ -52,8 +53,9 @@ use tracing::{error, info};
 pub use self::args::Args;
 use self::{
     access::Access,
-    config::Settings,
+    config::{LogFormat, Settings},
     interfaces::Wanted,
+    metrics::Metrics,
     owner::{Desk, Owner, Reverted, revert_at_start},
     shared::Shared,
     signals::Signals,
@@ -84,10 +86,15 @@ fn start(args: &Args) -> anyhow::Result<()> {
     if args.check_config {
         return logging::say("the configuration is valid");
     }
-    logging::start(settings.log_format);
     if args.detach {
+        logging::start(match settings.log_format {
+            // Somebody typed it, and looks at the terminal.
+            LogFormat::Journald => LogFormat::Text,
+            format => format,
+        })?;
         return runtime()?.block_on(detach::detach(&settings));
     }
+    logging::start(settings.log_format)?;
     let enforcing = enforce(&settings)?;
     let runtime = runtime()?;
     let result = runtime.block_on(serve(enforcing));
@@ -108,6 +115,7 @@ struct Enforcing {
     desk: Desk,
     stopped: oneshot::Receiver<()>,
     socket: Bound,
+    metrics: Option<metrics::Bound>,
     shared: Arc<Shared>,
     access: Arc<Access>,
     _pin_lock: File,
@@ -123,6 +131,7 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     let pins = Pins::at(&settings.bpffs);
     let pin_lock = lock_pins(&pins)?;
     let socket = socket::bind(&settings.socket)?;
+    let metrics = settings.metrics.map(metrics::bind).transpose()?;
     kernel::raise_memory_limit();
     privileges::give_up_others()?;
     let TakenOver { mut store, policy, adopted, counts_are_foreign } =
@@ -137,9 +146,11 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     // They may be another entry's soon, and what they matched last was an earlier daemon's.
     kernel.forget_hits(enforced.ids.free());
     let events = kernel.take_events();
+    let observed = Metrics::new().context("cannot make metrics")?;
     let shared = Arc::new(Shared::new(
         policy.clone(),
         kernel.counters(),
+        observed,
         pins.counting_since(),
         store.path(),
     ));
@@ -151,15 +162,23 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     }
     traffic::keep(Arc::clone(&shared)).context("cannot start a thread")?;
     let access = Arc::new(Access::new(&settings.access));
-    Ok(Enforcing { desk, stopped, socket, shared, access, _pin_lock: pin_lock })
+    Ok(Enforcing { desk, stopped, socket, metrics, shared, access, _pin_lock: pin_lock })
 }
 
 /// Opens the socket and answers, until a signal or a command ends it.
 async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
-    let Enforcing { desk, mut stopped, socket, shared, access, _pin_lock } = enforcing;
+    let Enforcing { desk, mut stopped, socket, metrics, shared, access, _pin_lock } = enforcing;
     let mut signals = Signals::listen()?;
     let path = socket.path().display().to_string();
     let (listener, socket_file) = socket.open()?;
+    let scraped = match metrics {
+        Some(metrics) => {
+            let listener = metrics.open()?;
+            info!(address = %listener.local_addr()?, "serving metrics");
+            Some(tokio::spawn(metrics::serve(listener, Arc::clone(&shared))))
+        }
+        None => None,
+    };
     info!(socket = path, "ready");
     notify::ready();
     let router = routes::router(desk.clone(), shared, Arc::clone(&access));
@@ -176,6 +195,9 @@ async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
             _ = &mut stopped => notify::stopping(),
         }
         drop(socket_file);
+        if let Some(scraped) = scraped {
+            scraped.abort();
+        }
     };
     connections::serve(listener, router, access, end).await;
     Ok(())

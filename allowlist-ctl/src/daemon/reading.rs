@@ -11,10 +11,11 @@ use hyper::body::Bytes;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 
 use super::{
     answer::{Answer, NoQuery, Reply, Streamed, body, query, read_json},
-    listing,
+    listing, metrics,
     routes::{Answered, Office, Subject, caller, name},
     status,
 };
@@ -211,6 +212,32 @@ impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
     }
+}
+
+/// Figures in Prometheus' text format.
+pub(super) struct MetricsText(String);
+
+impl Reply for MetricsText {
+    const CONTENT_TYPE: &'static str = metrics::TEXT_FORMAT;
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A metric a line, its HELP and TYPE before it." })
+    }
+}
+
+impl IntoResponse for MetricsText {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, Self::CONTENT_TYPE)], self.0).into_response()
+    }
+}
+
+pub(super) async fn metrics(
+    State(office): State<Office>,
+    request: Request,
+) -> Result<MetricsText, Problem> {
+    office.viewer(&request)?;
+    let text = spawn_blocking(move || metrics::text(&office.shared)).await;
+    text.map_err(|error| Problem::new(ErrorCode::Failed, error))?.map(MetricsText)
 }
 
 /// A document of any shape.

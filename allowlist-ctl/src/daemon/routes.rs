@@ -2,12 +2,13 @@
 //!
 //! Whatever is asked of a change route is either done or in the audit trail as refused: [`Office::make`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Router,
     extract::{FromRequestParts, Path, Request, State},
     http::{StatusCode, Uri, header, request::Parts},
+    middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
 use hyper::body::Bytes;
@@ -19,7 +20,8 @@ use super::{
     caller::Caller,
     config::check_interface_name,
     document::{check_path, plan},
-    entries, operations,
+    entries,
+    operations::{self, Answers},
     owner::{Deed, Desk},
     shared::Shared,
 };
@@ -55,13 +57,24 @@ pub(super) type Answered<T> = Result<Answer<T>, Problem>;
 /// The routes of `/v1/`.
 pub(super) fn router(desk: Desk, shared: Arc<Shared>, access: Arc<Access>) -> Router {
     let (router, description) = operations::router();
-    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(Office {
+    let timed = middleware::from_fn_with_state(Arc::clone(&shared), timed);
+    let router = router.fallback(no_route).method_not_allowed_fallback(no_method);
+    router.layer(timed).with_state(Office {
         desk,
         shared,
         access,
         description,
         large: Arc::new(Semaphore::new(1)),
     })
+}
+
+/// Observes how long an answer took.
+async fn timed(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let answer = next.run(request).await;
+    let operation = answer.extensions().get().map(|Answers(operation)| *operation);
+    shared.metrics.observe_request(operation, begin.elapsed());
+    answer
 }
 
 async fn no_route() -> Problem {

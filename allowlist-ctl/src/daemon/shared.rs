@@ -8,7 +8,9 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{drops::DropLog, events::Broadcast, surroundings::Lookout, traffic::TrafficLog};
+use super::{
+    drops::DropLog, events::Broadcast, metrics::Metrics, surroundings::Lookout, traffic::TrafficLog,
+};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits},
@@ -24,6 +26,8 @@ pub(super) struct Shared {
     names: RwLock<HashMap<u32, String>>,
     hits: RwLock<Arc<Hits>>,
     pending: RwLock<Option<PendingChange>>,
+    /// When the policy was last changed.
+    last_change: RwLock<Option<Timestamp>>,
     degraded: RwLock<Vec<Degraded>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
@@ -35,6 +39,7 @@ pub(super) struct Shared {
     pub(super) traffic: TrafficLog,
     pub(super) lookout: Lookout,
     pub(super) counters: Arc<Counters>,
+    pub(super) metrics: Metrics,
     pub(super) started_at: Timestamp,
     /// Since when the kernel counts, over restarts of the daemon.
     pub(super) counting_since: Timestamp,
@@ -45,6 +50,7 @@ impl Shared {
     pub(super) fn new(
         policy: Policy,
         counters: Arc<Counters>,
+        metrics: Metrics,
         counting_since: Option<Timestamp>,
         store: &Path,
     ) -> Self {
@@ -55,6 +61,7 @@ impl Shared {
             names: RwLock::default(),
             hits: RwLock::default(),
             pending: RwLock::default(),
+            last_change: RwLock::default(),
             degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
@@ -63,6 +70,7 @@ impl Shared {
             traffic: TrafficLog::default(),
             lookout: Lookout::default(),
             counters,
+            metrics,
             started_at: now,
             counting_since: counting_since.unwrap_or(now),
             store: store.display().to_string(),
@@ -99,6 +107,15 @@ impl Shared {
 
     pub(super) fn set_pending(&self, pending: Option<PendingChange>) {
         *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
+    }
+
+    /// When the policy was last changed; `None` where it never was.
+    pub(super) fn last_change(&self) -> Option<Timestamp> {
+        *self.last_change.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_last_change(&self, time: Option<Timestamp>) {
+        *self.last_change.write().unwrap_or_else(PoisonError::into_inner) = time;
     }
 
     /// What does not work.

@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::shared::Shared;
 use crate::{
-    api::{ServiceTraffic, Traffic},
+    api::{ErrorCode, Problem, ServiceTraffic, Traffic},
     kernel::{Counters, Totals},
 };
 
@@ -52,19 +52,17 @@ impl Reading {
     pub(super) fn of(
         counters: &Counters,
         services: impl IntoIterator<Item = u16>,
-    ) -> Result<Self, String> {
-        let unreadable =
-            |error: &dyn std::fmt::Display| format!("cannot read the counters: {error}");
+    ) -> Result<Self, Problem> {
         let mut reading = Self::default();
         for number in services {
             let mut judgements = Judgements::default();
             for (totals, judged) in judgements.iter_mut().zip(Judged::ALL) {
-                *totals = counters.service(number, judged).map_err(|error| unreadable(&error))?;
+                *totals = counters.service(number, judged).map_err(unreadable_counters)?;
             }
             reading.services.insert(number, judgements);
         }
         for (_, kind) in unmatched_kinds() {
-            reading.unmatched.push(counters.unmatched(kind).map_err(|error| unreadable(&error))?);
+            reading.unmatched.push(counters.unmatched(kind).map_err(unreadable_counters)?);
         }
         Ok(reading)
     }
@@ -102,6 +100,11 @@ impl Reading {
             unmatched: unmatched.map(|(now, then)| difference(*now, *then)).collect(),
         }
     }
+}
+
+/// Why there are no counts.
+pub(super) fn unreadable_counters(error: impl std::fmt::Display) -> Problem {
+    Problem::new(ErrorCode::Failed, format!("cannot read the counters: {error}"))
 }
 
 /// A counter that fell has begun anew.
@@ -210,7 +213,7 @@ fn unmatched_kinds() -> impl Iterator<Item = (String, Unmatched)> {
     std::iter::once(("no_service".to_owned(), Unmatched::NO_SERVICE)).chain(asides)
 }
 
-const fn aside_name(aside: Aside) -> &'static str {
+pub(super) const fn aside_name(aside: Aside) -> &'static str {
     match aside {
         Aside::NotIp => "not_ip",
         Aside::OtherProtocol => OTHER_PROTOCOL,

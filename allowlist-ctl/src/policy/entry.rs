@@ -184,6 +184,12 @@ impl Entries {
         self.ending.count_over(now)
     }
 
+    /// How many entries no longer decide, and when the next one will not.
+    #[must_use]
+    pub fn ends(&self, now: Timestamp) -> (usize, Option<Timestamp>) {
+        (self.ending.count_over(now), self.ending.next(now))
+    }
+
     /// The entry with this key.
     #[must_use]
     pub fn get(&self, key: &EntryKey) -> Option<&Entry> {

@@ -57,6 +57,17 @@ impl Store {
         read().map_err(|source| unreadable(&self.path, source))
     }
 
+    /// When the policy was last changed; `None` where it never was.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn last_change(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.connection
+            .query_one("SELECT max(number), time FROM revision", [], |row| row.get(1))
+            .map(|time: Option<i64>| time.and_then(|time| Timestamp::from_second(time).ok()))
+            .map_err(|source| unreadable(&self.path, source))
+    }
+
     /// The policy at a kept revision; `None` where it is not kept.
     ///
     /// # Errors

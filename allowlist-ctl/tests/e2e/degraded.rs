@@ -87,6 +87,9 @@ fn a_bpf_file_system_that_is_read_only_refuses_what_needs_a_pin() -> Result<()> 
     until("that it is told", PATIENCE, || {
         degraded(&server).ok()?.contains(&"pins".to_owned()).then_some(())
     })?;
+    let metrics = server.metrics()?;
+    metrics.is("allowlist_degraded{part=\"pins\"}", 1.0)?;
+    metrics.is("allowlist_degraded{part=\"store\"}", 0.0)?;
     let namespace = &server.network.server.namespace;
     namespace.run("ip", &["link", "add", "spare0", "type", "veth", "peer", "spare1"])?;
     let refused = server.ask("PUT /v1/interfaces/spare0", &json!({}))?;

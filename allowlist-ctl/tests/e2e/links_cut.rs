@@ -43,7 +43,8 @@ fn a_filter_that_somebody_cut_off_is_put_back_and_reported() -> Result<()> {
     ensure!(rows[0]["result"] == "done" && rows[0]["subjects"][0] == "eth0", "{rows:?}");
     let said = "somebody cut the filter off; it is put back";
     ensure!(rows[0]["message"] == said, "{rows:?}");
-    ensure!(server.log().contains(said), "{}", server.log());
+    ensure!(server.log().matches(said).count() == 1, "{}", server.log());
+    server.metrics()?.is("allowlist_interface_put_back_total{interface=\"eth0\"}", 1.0)?;
     ensure!(server.link_pins("eth0")?.len() == 1);
     Ok(())
 }

@@ -171,7 +171,8 @@ fn the_log_has_a_line_for_each_row() -> Result<()> {
         for (field, expected) in [
             ("hash", &row["hash"]),
             ("from", &row["from_revision"]),
-            ("to", &row["to_revision"]),
+            ("revision", &row["to_revision"]),
+            ("action", &row["action"]),
             ("by", &row["author"]["name"]),
             ("uid", &row["author"]["uid"]),
             ("result", &row["result"]),

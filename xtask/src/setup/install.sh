@@ -43,7 +43,7 @@ fi
 
 for package; do
     case $package in
-    nginx | redis-server)
+    nginx | prometheus | redis-server)
         # Debian enables servers at boot.
         update-rc.d "$package" disable
         ;;

@@ -71,6 +71,10 @@ pub(super) const PACKETS: Group = Group {
 pub(super) const PYTHON: Group =
     Group { purpose: "testing the interface", packages: &["python3-venv"] };
 
+/// What reads the daemon's metrics, and checks them and the rules over them.
+pub(super) const MONITORING: Group =
+    Group { purpose: "testing metrics and alerts", packages: &["prometheus"] };
+
 /// Other kernels, the machines that they run in, and what goes into the image that they boot.
 pub(super) const MACHINES: Group = Group {
     purpose: "virtual machines",

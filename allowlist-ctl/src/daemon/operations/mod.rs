@@ -7,6 +7,7 @@ mod schemas;
 use axum::Router;
 use hyper::body::Bytes;
 
+pub(super) use self::operation::Answers;
 use self::operation::{Operation, Role};
 use super::{
     reading::{self, AuditQuery, DropsQuery, EventsQuery},
@@ -58,6 +59,8 @@ fn reading() -> Vec<Operation> {
         Op::get("/v1/events", "events", reading::events)
             .says("Tells dropped packets, changes and how the interfaces fare as it happens, until the connection is closed; a reader that is too slow misses events, and is told how many")
             .query::<EventsQuery>(),
+        Op::get("/v1/metrics", "metrics", reading::metrics)
+            .says("Tells figures for monitoring, in Prometheus' text format"),
         Op::get("/v1/openapi.json", "openapi", reading::description).says("Tells this description"),
     ]
 }
@@ -140,7 +143,10 @@ fn changing() -> Vec<Operation> {
 pub(super) fn router() -> (Router<Office>, Bytes) {
     let operations = operations();
     let description = document::document(&operations).to_string();
-    let route = |router: Router<Office>, it: Operation| router.route(it.path, it.handler);
+    let route = |router: Router<Office>, it: Operation| {
+        let (path, handler) = it.route();
+        router.route(path, handler)
+    };
     (operations.into_iter().fold(Router::new(), route), (description + "\n").into())
 }
 

@@ -3,6 +3,8 @@
 use axum::{
     extract::{Request, State},
     handler::Handler,
+    middleware,
+    response::Response,
     routing::{self, MethodRouter},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -64,6 +66,10 @@ pub(super) struct Operation {
     pub(super) failures: Vec<ErrorCode>,
 }
 
+/// With an answer: the operation that it is of.
+#[derive(Clone, Copy)]
+pub(in crate::daemon) struct Answers(pub(in crate::daemon) &'static str);
+
 /// A handler, for what it answers with.
 pub(super) trait Handles<Arguments> {
     type Reply: Reply;
@@ -122,6 +128,16 @@ impl Operation {
         };
         let operation = operation.fails(&[ErrorCode::Forbidden, ErrorCode::Failed]);
         if path.contains('{') { operation.fails(&[ErrorCode::Invalid]) } else { operation }
+    }
+
+    /// Where it is to be had, and what answers there and says which operation it is.
+    pub(super) fn route(self) -> (&'static str, MethodRouter<Office>) {
+        let answers = Answers(self.id);
+        let mark = move |mut answer: Response| async move {
+            answer.extensions_mut().insert(answers);
+            answer
+        };
+        (self.path, self.handler.route_layer(middleware::map_response(mark)))
     }
 
     pub(super) const fn says(mut self, summary: &'static str) -> Self {

@@ -157,7 +157,8 @@ impl Owner {
             .and_then(|()| draft.audit(&record))
             .map_err(|error| self.trouble.of_store(&error))?;
         self.untidy += 1;
-        if let Err(error) = self.kernel.apply(next) {
+        let metrics = &self.shared.metrics;
+        if let Err(error) = metrics.time_sync(|| self.kernel.apply(next)) {
             self.is_unsettled = true;
             if matches!(error, SyncError::HalfDone(_)) {
                 self.trouble.begin(DegradedPart::Kernel, &error);
@@ -166,7 +167,7 @@ impl Owner {
         }
         if let Err(failed) = draft.commit() {
             if on_failure == OnFailure::Undo
-                && let Err(error) = self.kernel.apply(before)
+                && let Err(error) = metrics.time_sync(|| self.kernel.apply(before))
             {
                 let message = format!("the kernel enforces a change that is not on disk: {error}");
                 self.trouble.begin(DegradedPart::Kernel, message);
@@ -180,6 +181,7 @@ impl Owner {
         self.kernel.forget_hits(outcome.restored.iter().copied());
         self.shared.set_hits(self.kernel.hits());
         self.shared.set_policy(next.clone());
+        self.shared.set_last_change(Some(stamp.time));
         if followed::paths(&before) != followed::paths(next) {
             self.follow_files();
         }

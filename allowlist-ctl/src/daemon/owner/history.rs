@@ -179,7 +179,10 @@ impl Owner {
                 if on_failure == OnFailure::Keep {
                     self.gone_back_from = None;
                     // A disk that is full must not leave in force what nobody confirmed.
-                    self.kernel.apply(&outcome.policy).map_err(|error| explain_sync(&error))?;
+                    let metrics = &self.shared.metrics;
+                    metrics
+                        .time_sync(|| self.kernel.apply(&outcome.policy))
+                        .map_err(|error| explain_sync(&error))?;
                     self.gone_back_from = Some(pending.revision);
                 }
                 self.commit_or(&outcome, deed, on_failure, |draft| draft.pending(None))?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tracing::{error, warn};
+use tracing::{Level, warn};
 
 use super::{Deed, Desk, Owner, history::daemon, ration::Ration};
 use crate::{
@@ -113,13 +113,8 @@ impl Owner {
         let happening = (deed, result, message);
         if self.lookout.happenings.takes(interface, &happening, Instant::now()) {
             let (deed, result, message) = happening;
-            let interface = deed.subjects.first();
-            if result == AuditResult::Failed {
-                error!(interface, "{message}");
-            } else {
-                warn!(interface, "{message}");
-            }
-            self.record_alone(&deed, result, &message, Value::Null);
+            let level = if result == AuditResult::Failed { Level::ERROR } else { Level::WARN };
+            self.record_alone(level, &deed, result, &message, Value::Null);
         }
     }
 
@@ -129,8 +124,7 @@ impl Owner {
         let over = if in_all { happenings.all() } else { happenings.over(Instant::now()) };
         for ((deed, result, message), more) in over {
             let message = format!("{more} more within a minute, this one the last: {message}");
-            warn!(interface = deed.subjects.first(), "{message}");
-            self.record_alone(&deed, result, &message, Value::Null);
+            self.record_alone(Level::WARN, &deed, result, &message, Value::Null);
         }
     }
 }

@@ -31,7 +31,7 @@ use std::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
 
 use self::{
     copies::Copies, followed::Untaken, lookout::Lookout, refusals::Refusals, trouble::Troubles,
@@ -43,7 +43,7 @@ pub(super) use self::{
     report::{all_ended, pending},
     trail::Deed,
 };
-use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
+use super::{follow::Follower, interfaces::Wanted, keep::Keep, logging, notify, shared::Shared};
 use crate::{
     api::{ChangeEvent, DegradedPart, ErrorCode, Problem},
     kernel::{Attached, Kernel},
@@ -105,6 +105,7 @@ impl Owner {
     ) -> anyhow::Result<Self> {
         let pending = store.pending()?;
         shared.set_pending(pending.clone());
+        shared.set_last_change(store.last_change()?);
         let trouble = Troubles::new(Arc::clone(&shared));
         let copies = Copies::of(&store, policy.revision);
         Ok(Self {
@@ -220,6 +221,7 @@ impl Owner {
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
         self.copy_if_due();
+        logging::sum_up();
     }
 
     /// Does what nobody waits for.
@@ -233,7 +235,8 @@ impl Owner {
 
     /// Brings the kernel back to the policy, where it was left with something else.
     fn settle(&mut self) {
-        let applied = if self.is_unsettled { self.kernel.apply(&self.policy) } else { Ok(()) };
+        let apply = || self.kernel.apply(&self.policy);
+        let applied = if self.is_unsettled { self.shared.metrics.time_sync(apply) } else { Ok(()) };
         self.is_unsettled = applied.is_err();
         let mended = self.kernel.mend();
         let settled = match applied {
@@ -313,6 +316,7 @@ impl Owner {
         let refusals = self.refusals.all();
         self.sum_up_refusals(refusals);
         self.sum_up_happenings(true);
+        logging::sum_up_all();
         if let Some(author) = detach {
             let deed = Deed::of_everything("shutdown", "shutdown".into(), author);
             self.on_record(&deed, false, |owner| {
@@ -326,7 +330,13 @@ impl Owner {
             })?;
             // Afterwards, for a disk that is full must keep nobody from it.
             let message = "took the filter off every interface";
-            self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
+            self.record_alone(
+                Level::INFO,
+                &deed,
+                AuditResult::Done,
+                message,
+                serde_json::Value::Null,
+            );
             info!("stopped; the filter is off");
         } else {
             self.look_at_interfaces();

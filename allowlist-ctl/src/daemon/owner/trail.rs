@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tracing::{info, warn};
+use tracing::{Level, error, info, warn};
 
 use super::Owner;
 use crate::{
@@ -124,8 +124,9 @@ impl Owner {
         info!(
             audit = appended.id,
             hash = %appended.hash,
+            action = deed.action,
+            revision = record.to_revision,
             from = record.from_revision,
-            to = record.to_revision,
             by = deed.author.name,
             uid = deed.author.uid,
             result = "done",
@@ -160,12 +161,14 @@ impl Owner {
         } else {
             json!({ "problems": problem.details.iter().take(KEPT_DIFFERENCES).collect::<Vec<_>>() })
         };
-        self.record_alone(deed, result, &problem.message, details);
+        let level = if failed { Level::WARN } else { Level::INFO };
+        self.record_alone(level, deed, result, &problem.message, details);
     }
 
-    /// Records what is in no transaction of a change.
+    /// Records what is in no transaction of a change, and tells the log of it.
     pub(super) fn record_alone(
         &mut self,
+        level: Level,
         deed: &Deed,
         result: AuditResult,
         message: &str,
@@ -190,10 +193,23 @@ impl Owner {
         };
         match written {
             Ok(Appended { id, hash }) => {
-                info!(audit = id, %hash, from = revision, to = revision, by, uid, result, "{}: {message}", deed.what);
+                // The level of a line is part of the code.
+                macro_rules! tell {
+                    ($tell:ident) => {
+                        $tell!(audit = id, %hash, action = deed.action, revision, from = revision, by, uid, result, "{}: {message}", deed.what)
+                    };
+                }
+                match level {
+                    Level::ERROR => tell!(error),
+                    Level::WARN => tell!(warn),
+                    _ => tell!(info),
+                }
             }
             Err(error) => {
-                warn!(by, uid, "{}: {message}; it could not be recorded: {error}", deed.what);
+                warn!(
+                    action = deed.action,
+                    by, uid, result, "{}: {message}; it could not be recorded: {error}", deed.what
+                );
                 drop(self.trouble.of_store(&error));
             }
         }
@@ -203,7 +219,7 @@ impl Owner {
     pub(super) fn sum_up_refusals(&mut self, refusals: Vec<(Deed, u32)>) {
         for (last, more) in refusals {
             let message = format!("{more} more within a minute were refused, this one the last");
-            self.record_alone(&last, AuditResult::Refused, &message, Value::Null);
+            self.record_alone(Level::INFO, &last, AuditResult::Refused, &message, Value::Null);
         }
     }
 

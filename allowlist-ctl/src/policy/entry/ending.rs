@@ -67,6 +67,16 @@ impl Ending {
 
     /// How many are over.
     pub(super) fn count_over(&self, now: Timestamp) -> usize {
+        self.count_on(now).number
+    }
+
+    /// The first one that is not over.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let from = self.count_on(now).last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ends.range((from, Bound::Unbounded)).next().map(|(end, _)| *end)
+    }
+
+    fn count_on(&self, now: Timestamp) -> Counted {
         let mut counted = self.counted();
         // The clock was set back.
         if counted.last.is_some_and(|(last, _)| last > now) {
@@ -77,7 +87,7 @@ impl Ending {
             counted.number += 1;
             counted.last = Some(*end);
         }
-        counted.number
+        *counted
     }
 }
 
@@ -126,6 +136,8 @@ mod tests {
                         let now = Timestamp::from_second(time.into()).unwrap();
                         let over = ending.ends.iter().filter(|(end, _)| *end <= now).count();
                         prop_assert_eq!(ending.count_over(now), over);
+                        let next = ending.ends.iter().map(|(end, _)| *end).find(|end| *end > now);
+                        prop_assert_eq!(ending.next(now), next);
                     }
                 }
             }

@@ -7,8 +7,10 @@ mod knock;
 mod links;
 mod lists;
 mod nobody;
+mod promtool;
 mod refusal;
 mod releases;
+mod scrape;
 mod server;
 mod socket;
 mod terminal;
@@ -24,8 +26,10 @@ pub(crate) use self::{
     links::{Foreign, NOTICED, SETTLED},
     lists::{ALLOWED, DENIED, lines},
     nobody::{as_nobody, readable_by_all},
+    promtool::promtool,
     refusal::refuses,
     releases::next_release,
+    scrape::{METRICS, Scrape, tcp},
     server::{ALLOWLISTD, CTL, ECHO, Outcome, REDIS, Server, under},
     socket::{Answer, exchange},
     terminal::Terminal,

@@ -118,6 +118,11 @@ impl Server {
         self.path("socket")
     }
 
+    /// The file system of the pins.
+    pub(crate) fn bpffs(&self) -> &Path {
+        self.bpffs.path()
+    }
+
     /// The directory of the pins.
     pub(crate) fn pins(&self) -> PathBuf {
         self.bpffs.path().join("allowlist")

@@ -1,7 +1,7 @@
 //! Bytes to the daemon's socket, and what comes back.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write as _},
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -21,6 +21,11 @@ impl Answer {
     /// Reads until the daemon closes the connection.
     pub(crate) fn read(stream: &mut UnixStream) -> Result<Self> {
         stream.set_read_timeout(Some(LONGEST))?;
+        Self::read_from(stream)
+    }
+
+    /// The same from any stream, with its own patience.
+    pub(crate) fn read_from(stream: &mut impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
         if let Err(error) = stream.read_to_end(&mut bytes)
             && error.kind() != std::io::ErrorKind::ConnectionReset
