@@ -12,6 +12,7 @@ mod exchange;
 mod flood;
 mod harness;
 mod lists;
+mod metrics;
 mod probe;
 mod replace;
 mod report;
@@ -62,6 +63,8 @@ enum Part {
     Verdicts,
     /// What watching a flood takes.
     Top,
+    /// What being scraped costs.
+    Metrics,
     /// What reporting what is dropped costs while very much is.
     Flood,
 }
@@ -98,6 +101,9 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     if wants(Part::Top) {
         top::measure(&binaries, &mut report)?;
+    }
+    if wants(Part::Metrics) {
+        metrics::measure(&binaries, &mut report)?;
     }
     // The last, for it stays on one CPU.
     if wants(Part::Flood) {
