@@ -11,6 +11,7 @@ mod drops;
 mod failure;
 mod history;
 mod listing;
+mod observe;
 mod schema;
 mod session;
 mod status;
@@ -27,6 +28,10 @@ pub use self::{
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
+    observe::{
+        LeftOut, MAX_WATCH, Proposal, ProposalQuery, ProposedEntry, WatchQuery, WatchSettings,
+        Watching,
+    },
     session::{InvalidSession, SshSession},
     status::{
         Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, ServiceState,

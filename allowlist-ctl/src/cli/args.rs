@@ -11,7 +11,9 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
-pub(super) use self::options::{ChangeArgs, EndArgs, EntryArgs, ModeArg, ProtectArgs, Shell};
+pub(super) use self::options::{
+    ChangeArgs, EndArgs, EntryArgs, LearnArgs, ModeArg, ProtectArgs, Shell,
+};
 use crate::kernel::XdpMode;
 
 const AFTER_HELP: &str = "\
@@ -275,6 +277,17 @@ Examples:
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
+    /// Propose entries for a service from the sources that are seen
+    ///
+    /// Prints a file for `replace`, and changes nothing. Whose packets pass is noted for services in
+    /// mode monitor, and for others with --for; established connections are always known. Sources
+    /// are put together to prefixes where many of them are neighbours; nobody is proposed who is
+    /// denied today.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl learn redis --for 10m > redis.txt
+  allowlist-ctl replace redis -f redis.txt")]
+    Learn(LearnArgs),
     /// Put the filter on an interface
     #[command(after_help = "Example: allowlist-ctl attach eth0")]
     Attach {

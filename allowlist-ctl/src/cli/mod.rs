@@ -13,6 +13,8 @@ mod events;
 mod exit;
 mod file;
 mod follow;
+mod interrupt;
+mod learn;
 mod render;
 mod request;
 mod run;

@@ -13,7 +13,9 @@ use super::{
     args::{ChangeArgs, Command, Shell},
     document,
     error::Error,
-    file, when,
+    file,
+    learn::Learn,
+    when,
 };
 use crate::{
     api::{AttachSettings, ChangeOptions, GroupSettings, ModeSetting, Rollback},
@@ -44,6 +46,8 @@ pub(super) enum Meaning {
     Drops(Option<u32>),
     /// Show dropped packets as they come.
     Follow,
+    /// Propose entries.
+    Learn(Learn),
     /// Change something.
     Change(Box<Change>),
     /// Print completions.
@@ -121,6 +125,11 @@ impl Request {
         Self { method: Method::GET, path, options, body: Body::Empty }
     }
 
+    /// A request that does something and is no change of the policy, by its path and query.
+    pub(super) fn to(method: Method, path: String, body: Body) -> Self {
+        Self { method, path, options: ChangeOptions::default(), body }
+    }
+
     /// Path and query; of the query only what says something.
     pub(super) fn target(&self) -> String {
         let ChangeOptions { yes, force, dry_run, confirm, session, if_revision } = self.options;
@@ -140,7 +149,8 @@ impl Request {
 }
 
 impl Body {
-    fn json(document: &impl Serialize) -> Self {
+    /// A JSON document.
+    pub(super) fn json(document: &impl Serialize) -> Self {
         let bytes = serde_json::to_vec(document).expect("requests are structures of plain values");
         Self::Json(bytes.into())
     }
@@ -161,6 +171,7 @@ impl Meaning {
             }
             Command::Drops { follow: true, .. } => Self::Follow,
             Command::Drops { follow: false, limit } => Self::Drops(*limit),
+            Command::Learn(args) => Self::Learn(Learn::of(args)?),
             Command::Protect(protect) => {
                 let (name, change) = (&protect.name, protect.change);
                 wrong.take(name.parse::<Name>());
@@ -219,12 +230,8 @@ impl Meaning {
             Command::Revisions => Self::Revisions,
             Command::Audit { verify: true, .. } => Self::VerifyAudit,
             Command::Audit { name, since, limit, verify: false } => {
-                let now = Timestamp::now();
-                let since = since.as_deref().and_then(|span| wrong.take(when::before(span, now)));
-                let name = name.as_deref().map(|name| format!("&name={}", escape(name)));
-                let since = since.map(|since| format!("&since={}", escape(&since.to_string())));
-                let (name, since) = (name.unwrap_or_default(), since.unwrap_or_default());
-                Self::Audit(format!("limit={limit}{name}{since}"))
+                let (name, since) = (name.as_deref(), since.as_deref());
+                Self::Audit(audit_query(name, since, *limit, &mut wrong))
             }
             Command::Apply { file, change } => {
                 let body = Body::json(&document::read(file, stdin)?);
@@ -252,6 +259,15 @@ impl Meaning {
         wrong.none()?;
         Ok(meaning)
     }
+}
+
+/// The query for rows of the audit trail.
+fn audit_query(name: Option<&str>, since: Option<&str>, limit: u32, wrong: &mut Wrong) -> String {
+    let now = Timestamp::now();
+    let since = since.and_then(|span| wrong.take(when::before(span, now)));
+    let name = name.map(|name| format!("&name={}", escape(name)));
+    let since = since.map(|since| format!("&since={}", escape(&since.to_string())));
+    format!("limit={limit}{}{}", name.unwrap_or_default(), since.unwrap_or_default())
 }
 
 impl Change {

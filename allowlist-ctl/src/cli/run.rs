@@ -14,6 +14,7 @@ use super::{
     error::Error,
     exit::Exit,
     follow::follow,
+    learn::learn,
     render,
     request::{Change, Meaning, Request},
 };
@@ -116,6 +117,7 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
         Meaning::Follow => {
             follow(client.send(&Request::get("/v1/drops/follow"))?, args.json, console)
         }
+        Meaning::Learn(what) => learn(&client, &what, args.json, console),
         Meaning::Change(mut change) => {
             let reply = send_change(&client, &mut change, console)?;
             if args.json {

@@ -18,9 +18,11 @@ mod explain;
 mod follow;
 mod interfaces;
 mod keep;
+mod learning;
 mod listing;
 mod logging;
 mod notify;
+mod observing;
 mod operations;
 mod owner;
 mod ports;
@@ -131,7 +133,7 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     // They may be another entry's soon, and what they matched last was an earlier daemon's.
     kernel.forget_hits(enforced.ids.free());
     let events = kernel.take_events();
-    let shared = Arc::new(Shared::new(policy.clone(), kernel.counters(), store.path()));
+    let shared = Arc::new(Shared::new(policy.clone(), &kernel, store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), settings.keep)?;
     let (desk, stopped) = owner.start(interface.as_deref(), adopted)?;

@@ -8,10 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::drops::DropLog;
+use super::{drops::DropLog, owner::Watch};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
-    kernel::{Counters, Hits},
+    kernel::{Counters, Hits, Kernel, Sightings},
     policy::{Name, Policy},
     store::PendingChange,
 };
@@ -24,6 +24,7 @@ pub(super) struct Shared {
     names: RwLock<HashMap<u32, String>>,
     hits: RwLock<Arc<Hits>>,
     pending: RwLock<Option<PendingChange>>,
+    watches: RwLock<Vec<Watch>>,
     degraded: RwLock<Vec<Degraded>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
@@ -31,23 +32,26 @@ pub(super) struct Shared {
     writable: RwLock<BTreeMap<PathBuf, PathBuf>>,
     pub(super) drops: DropLog,
     pub(super) counters: Arc<Counters>,
+    pub(super) sightings: Arc<Sightings>,
     pub(super) started_at: Timestamp,
     pub(super) store: String,
 }
 
 impl Shared {
-    pub(super) fn new(policy: Policy, counters: Arc<Counters>, store: &Path) -> Self {
+    pub(super) fn new(policy: Policy, kernel: &Kernel, store: &Path) -> Self {
         Self {
             policy: RwLock::new(policy),
             interfaces: RwLock::default(),
             names: RwLock::default(),
             hits: RwLock::default(),
             pending: RwLock::default(),
+            watches: RwLock::default(),
             degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
             drops: DropLog::new(),
-            counters,
+            counters: kernel.counters(),
+            sightings: kernel.sightings(),
             started_at: Timestamp::now(),
             store: store.display().to_string(),
         }
@@ -76,6 +80,15 @@ impl Shared {
 
     pub(super) fn set_pending(&self, pending: Option<PendingChange>) {
         *self.pending.write().unwrap_or_else(PoisonError::into_inner) = pending;
+    }
+
+    /// Who has the sources of which services noted.
+    pub(super) fn watches(&self) -> Vec<Watch> {
+        self.watches.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_watches(&self, watches: Vec<Watch>) {
+        *self.watches.write().unwrap_or_else(PoisonError::into_inner) = watches;
     }
 
     /// What does not work.

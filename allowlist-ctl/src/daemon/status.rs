@@ -10,7 +10,7 @@ use allowlist_common::{
 use jiff::Timestamp;
 
 use super::{
-    owner::{all_ended, pending, told},
+    owner::{Watch, all_ended, pending, told},
     shared::Shared,
 };
 use crate::{
@@ -44,6 +44,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         store: shared.store.clone(),
         warnings: warnings(shared, &policy, &interfaces),
         pending: shared.pending().as_ref().map(pending),
+        watches: shared.watches().iter().map(Watch::told).collect(),
         degraded: shared.degraded(),
         groups,
         interfaces,

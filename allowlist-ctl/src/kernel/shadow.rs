@@ -76,7 +76,9 @@ impl Enforced {
                 self.publish_anew()
             }
             Err(error) => {
-                tries.into_values().for_each(|tries| self.retire(tries));
+                for tries in tries.into_values() {
+                    self.retire(tries);
+                }
                 Err(error)
             }
         }

@@ -21,6 +21,7 @@ mod guards;
 mod history;
 mod interfaces;
 mod kill;
+mod learning;
 mod links;
 mod links_cut;
 mod modes;

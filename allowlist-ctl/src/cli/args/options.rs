@@ -39,6 +39,20 @@ pub(in crate::cli) struct ProtectArgs {
     pub(in crate::cli) change: ChangeArgs,
 }
 
+/// What `learn` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct LearnArgs {
+    /// Name of the service
+    pub(in crate::cli) name: String,
+    /// Note the sources for so long first: 60s, 10m, 2h; Ctrl-C proposes from those so far
+    #[arg(long = "for", value_name = "DUR")]
+    pub(in crate::cli) lasting: Option<String>,
+    /// Leave out the service's own entries, but for excepts, and propose every source that was seen:
+    /// a list that is too wide gets narrower
+    #[arg(long)]
+    pub(in crate::cli) tighten: bool,
+}
+
 /// Entries as `add` and `remove` take them.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct EntryArgs {

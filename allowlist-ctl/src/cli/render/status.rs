@@ -1,10 +1,11 @@
 //! The state of everything, for a terminal of 80 columns.
 
 mod groups;
+mod observed;
 
 use std::io::{self, Write};
 
-use self::groups::groups;
+use self::{groups::groups, observed::observed};
 use super::{FIRST_STEP, count, destination, mode_name, span, state_name, without_entries};
 use crate::{
     api::{
@@ -51,6 +52,9 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
             writeln!(out, "{}", paint.paint(Style::Alarm, &clean(&line)))?;
         }
         writeln!(out)?;
+    }
+    for line in observed(status) {
+        writeln!(out, "{}\n", clean(&line))?;
     }
     if status.interfaces.is_empty() {
         writeln!(out, "No interface has the filter.")?;

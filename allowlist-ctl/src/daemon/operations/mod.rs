@@ -1,6 +1,7 @@
 //! Everything that can be asked for under `/v1/`: the one table from which the router and its description are made.
 
 mod document;
+mod observing;
 mod operation;
 mod schemas;
 
@@ -19,6 +20,11 @@ use crate::api::{
 };
 
 fn operations() -> Vec<Operation> {
+    policy().into_iter().chain(observing::operations()).collect()
+}
+
+/// Of the policy and the daemon.
+fn policy() -> Vec<Operation> {
     use Operation as Op;
     vec![
         Op::get("/v1/status", "status", reading::status).says("Tells the state of everything"),

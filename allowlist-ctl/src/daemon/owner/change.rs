@@ -179,6 +179,7 @@ impl Owner {
         if followed::paths(&before) != followed::paths(next) {
             self.follow_files();
         }
+        self.look_after_watches();
         Self::log_done(deed, &record, appended);
         Ok(())
     }

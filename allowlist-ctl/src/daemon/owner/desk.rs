@@ -10,10 +10,13 @@ use tokio::sync::oneshot;
 
 use super::{Deed, Owner, Task};
 use crate::{
-    api::{AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem, Revisions},
+    api::{
+        AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem, Revisions,
+        Watching,
+    },
     daemon::{access::Access, caller::Caller, follow::News},
     kernel::XdpMode,
-    policy::change::Change,
+    policy::{Name, change::Change},
     store::audit::Filter,
 };
 
@@ -73,6 +76,25 @@ impl Desk {
         access: Arc<Access>,
     ) -> Result<Changed, Problem> {
         self.ask(move |owner| owner.confirm(options, &caller, &access)).await
+    }
+
+    /// Has the sources of a service noted for a while.
+    pub(in crate::daemon) async fn watch(
+        &self,
+        service: Name,
+        seconds: u64,
+        caller: Caller,
+    ) -> Result<Watching, Problem> {
+        self.ask(move |owner| owner.watch(&service, seconds, &caller.author())).await
+    }
+
+    /// Ends that before its time.
+    pub(in crate::daemon) async fn end_watch(
+        &self,
+        service: Name,
+        id: u64,
+    ) -> Result<Watching, Problem> {
+        self.ask(move |owner| owner.end_watch(&service, id)).await
     }
 
     /// The revisions that are kept.

@@ -16,6 +16,7 @@ mod refusals;
 mod report;
 mod trail;
 mod trouble;
+mod watch;
 
 use std::{
     path::Path,
@@ -41,6 +42,7 @@ pub(super) use self::{
     history::{Reverted, adopt, revert_at_start},
     report::{all_ended, pending},
     trail::Deed,
+    watch::{Watch, is_passed, judged},
 };
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
@@ -80,6 +82,8 @@ pub(super) struct Owner {
     is_unsettled: bool,
     trouble: Troubles,
     copies: Copies,
+    watches: Vec<Watch>,
+    ids: watch::Ids,
     /// Whether it is pinned which store, at which revision, is in force.
     is_noted: bool,
     untidy: u32,
@@ -120,6 +124,8 @@ impl Owner {
             is_unsettled: false,
             trouble,
             copies,
+            watches: Vec::new(),
+            ids: watch::Ids::default(),
             is_noted: false,
             untidy: 0,
             stopped: false,
@@ -210,6 +216,7 @@ impl Owner {
         self.try_pins();
         self.revert_if_due();
         self.retry_files();
+        self.look_after_watches();
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
         self.copy_if_due();
@@ -320,6 +327,7 @@ impl Owner {
             self.record_alone(&deed, AuditResult::Done, message, serde_json::Value::Null);
             info!("stopped; the filter is off");
         } else {
+            self.end_watches();
             self.look_at_interfaces();
             self.say_what_stays();
         }

@@ -229,7 +229,8 @@ proptest::proptest! {
             .into_iter()
             .filter_map(|(number, bits)| Prefix::around(address(number * 8), bits))
             .collect();
-        let own: String = excepts.iter().map(|prefix| format!("!{prefix}\n")).collect();
+        let own: Vec<String> = excepts.iter().map(|prefix| format!("!{prefix}")).collect();
+        let own = own.join("\n");
         let before = policy(Mode::Monitor, &own, "");
         let one = Seen { packets: 1, ..Seen::default() };
         let sources: BTreeMap<IpAddr, Seen> =
@@ -238,10 +239,9 @@ proptest::proptest! {
         let now = NOW.parse().unwrap();
         let proposal =
             propose(&before, &before.services["redis"], &sources, &denied, false, now);
-        let proposed: String =
-            proposal.proposed.iter().map(|one| format!("{}\n", one.prefix)).collect();
+        let proposed = prefixes(&proposal).replace(' ', "\n");
         let name = "redis".parse().unwrap();
-        let entries = lines::parse(&(own + &proposed)).unwrap();
+        let entries = lines::parse(&format!("{own}\n{proposed}")).unwrap();
         let after = make(&before, &Change::Replace { name, entries });
         let after = after.sources(&after.services["redis"]);
         for source in sources.keys() {
