@@ -15,6 +15,7 @@ mod observe;
 mod schema;
 mod session;
 mod status;
+mod trial;
 
 pub(crate) use self::schema::InterfaceName;
 pub use self::{
@@ -29,14 +30,15 @@ pub use self::{
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
     observe::{
-        LeftOut, MAX_WATCH, Proposal, ProposalQuery, ProposedEntry, WatchQuery, WatchSettings,
-        Watching,
+        EndedWatches, LeftOut, MAX_WATCH, Proposal, ProposalQuery, ProposedEntry, WatchQuery,
+        WatchSettings, Watching,
     },
     session::{InvalidSession, SshSession},
     status::{
         Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, ServiceState,
         ServiceStatus, Status, Traffic,
     },
+    trial::{Trial, TrialQuery, TrialReport, TrialSource, WouldBe},
 };
 pub use crate::policy::difference::{Difference, Differences};
 

@@ -20,11 +20,19 @@ pub struct WatchSettings {
 }
 
 /// Which of the things that are watched is meant.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct WatchQuery {
-    /// The id with which it was answered.
-    pub id: u64,
+    /// The id with which it was answered; not given: whichever there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+}
+
+/// What was ended.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedWatches {
+    /// One at least.
+    pub ended: Vec<Watching>,
 }
 
 /// Somebody has the sources of a service noted.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pending, Watching};
+use super::{Pending, Trial, Watching};
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -36,6 +36,9 @@ pub struct Status {
     /// Services whose sources somebody has noted; those in mode monitor have that always.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watches: Vec<Watching>,
+    /// The policy that is on trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// What does not work, while what is enforced stays enforced; none where all is well.
     #[serde(default)]
     pub degraded: Vec<Degraded>,

@@ -12,7 +12,7 @@ use clap::{
 };
 
 pub(super) use self::options::{
-    ChangeArgs, EndArgs, EntryArgs, LearnArgs, ModeArg, ProtectArgs, Shell,
+    ChangeArgs, EndArgs, EntryArgs, LearnArgs, ModeArg, ProtectArgs, Shell, TryArgs,
 };
 use crate::kernel::XdpMode;
 
@@ -286,8 +286,20 @@ Examples:
     #[command(after_help = "\
 Examples:
   allowlist-ctl learn redis --for 10m > redis.txt
+  allowlist-ctl try redis -f redis.txt
   allowlist-ctl replace redis -f redis.txt")]
     Learn(LearnArgs),
+    /// Try a policy on real packets, and say what it would do otherwise
+    ///
+    /// Packets are judged by it beside the policy in force, which alone decides about them. Tells
+    /// whose packets would newly be dropped or admitted, and which established connections would be
+    /// cut. With NAME the file has the entries of that service or group, as `replace` takes them;
+    /// without, it is a whole policy, as `apply` takes it.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl try redis -f redis.txt
+  allowlist-ctl try -f policy.toml --for 1h")]
+    Try(TryArgs),
     /// Put the filter on an interface
     #[command(after_help = "Example: allowlist-ctl attach eth0")]
     Attach {

@@ -2,11 +2,12 @@
 
 use std::{io, time::Duration};
 
+use nix::sys::signal::{self, SigHandler};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{client::Client, error::Error};
 
-/// Ctrl-C and SIGTERM, which end no longer this process but what it waits for.
+/// Ctrl-C and SIGTERM, which end no longer this process but what it waits for, until this is dropped.
 pub(super) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
@@ -25,9 +26,10 @@ impl Interrupts {
         client.enter(take).map_err(Error::Start)
     }
 
-    /// Waits so long; `false` where that is cut short.
-    pub(super) fn wait(&mut self, client: &Client, time: Duration) -> bool {
-        let Self { interrupt, terminate } = self;
+    /// Waits so long; `false` where that is cut short. From then on they end this process again, should the daemon not
+    /// answer.
+    pub(super) fn wait(mut self, client: &Client, time: Duration) -> bool {
+        let Self { interrupt, terminate } = &mut self;
         client.run(async {
             tokio::select! {
                 () = tokio::time::sleep(time) => true,
@@ -35,5 +37,15 @@ impl Interrupts {
                 _ = terminate.recv() => false,
             }
         })
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        for signal in [signal::Signal::SIGINT, signal::Signal::SIGTERM] {
+            // SAFETY: nothing runs in the default handler, and nobody else in this process has set one.
+            // Where it is refused, the process goes on as it did while this was there.
+            let _ = unsafe { signal::signal(signal, SigHandler::SigDfl) };
+        }
     }
 }

@@ -80,7 +80,7 @@ fn note(
     json: bool,
     console: &mut Console<'_>,
 ) -> Result<(), Error> {
-    let mut interrupts = Interrupts::take(client)?;
+    let interrupts = Interrupts::take(client)?;
     let path = format!("/v1/services/{name}/watch");
     let body = Body::json(&WatchSettings { seconds });
     let watching: Watching =

@@ -22,6 +22,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod testing;
+mod trial;
 mod when;
 
 use std::{

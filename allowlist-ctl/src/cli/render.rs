@@ -9,6 +9,7 @@ mod list;
 mod proposal;
 mod revisions;
 mod status;
+mod trial;
 
 use jiff::Timestamp;
 
@@ -21,6 +22,7 @@ pub(super) use self::{
     proposal::proposal,
     revisions::revisions,
     status::status,
+    trial::trial,
 };
 use crate::{
     api::ServiceState,

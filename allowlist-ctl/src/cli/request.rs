@@ -15,6 +15,7 @@ use super::{
     error::Error,
     file,
     learn::Learn,
+    trial::Candidate,
     when,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub(super) enum Meaning {
     Follow,
     /// Propose entries.
     Learn(Learn),
+    /// Put a policy on trial.
+    Try(Candidate),
     /// Change something.
     Change(Box<Change>),
     /// Print completions.
@@ -148,6 +151,13 @@ impl Request {
     }
 }
 
+/// A path with a query, escaped.
+pub(super) fn with_query(path: &str, query: &[(&str, String)]) -> String {
+    let query: Vec<String> =
+        query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    format!("{path}?{}", query.join("&"))
+}
+
 impl Body {
     /// A JSON document.
     pub(super) fn json(document: &impl Serialize) -> Self {
@@ -172,6 +182,7 @@ impl Meaning {
             Command::Drops { follow: true, .. } => Self::Follow,
             Command::Drops { follow: false, limit } => Self::Drops(*limit),
             Command::Learn(args) => Self::Learn(Learn::of(args)?),
+            Command::Try(args) => Self::Try(Candidate::of(args, stdin)?),
             Command::Protect(protect) => {
                 let (name, change) = (&protect.name, protect.change);
                 wrong.take(name.parse::<Name>());

@@ -8,7 +8,10 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{drops::DropLog, owner::Watch};
+use super::{
+    drops::DropLog,
+    owner::{OnTrial, Watch},
+};
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
     kernel::{Counters, Hits, Kernel, Sightings},
@@ -25,6 +28,7 @@ pub(super) struct Shared {
     hits: RwLock<Arc<Hits>>,
     pending: RwLock<Option<PendingChange>>,
     watches: RwLock<Vec<Watch>>,
+    trial: RwLock<Option<OnTrial>>,
     degraded: RwLock<Vec<Degraded>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
@@ -46,6 +50,7 @@ impl Shared {
             hits: RwLock::default(),
             pending: RwLock::default(),
             watches: RwLock::default(),
+            trial: RwLock::default(),
             degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
@@ -89,6 +94,15 @@ impl Shared {
 
     pub(super) fn set_watches(&self, watches: Vec<Watch>) {
         *self.watches.write().unwrap_or_else(PoisonError::into_inner) = watches;
+    }
+
+    /// The policy that is on trial.
+    pub(super) fn trial(&self) -> Option<OnTrial> {
+        self.trial.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_trial(&self, trial: Option<OnTrial>) {
+        *self.trial.write().unwrap_or_else(PoisonError::into_inner) = trial;
     }
 
     /// What does not work.

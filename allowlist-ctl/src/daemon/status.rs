@@ -10,7 +10,7 @@ use allowlist_common::{
 use jiff::Timestamp;
 
 use super::{
-    owner::{Watch, all_ended, pending, told},
+    owner::{OnTrial, Watch, all_ended, pending, told},
     shared::Shared,
 };
 use crate::{
@@ -45,6 +45,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         warnings: warnings(shared, &policy, &interfaces),
         pending: shared.pending().as_ref().map(pending),
         watches: shared.watches().iter().map(Watch::told).collect(),
+        trial: shared.trial().as_ref().map(OnTrial::told),
         degraded: shared.degraded(),
         groups,
         interfaces,

@@ -45,5 +45,6 @@ mod support;
 mod takeover;
 mod trail;
 mod trail_kept;
+mod trying;
 mod untouched;
 mod upgrade;

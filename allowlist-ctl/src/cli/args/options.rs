@@ -1,5 +1,7 @@
 //! Options that several commands have in common, and the words that they take.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
 use crate::{
@@ -51,6 +53,19 @@ pub(in crate::cli) struct LearnArgs {
     /// a list that is too wide gets narrower
     #[arg(long)]
     pub(in crate::cli) tighten: bool,
+}
+
+/// What `try` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct TryArgs {
+    /// Name of the service or group whose entries the file has
+    pub(in crate::cli) name: Option<String>,
+    /// The file; '-' reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(in crate::cli) file: PathBuf,
+    /// For so long: 60s, 10m, 2h; Ctrl-C ends it and tells what was seen so far
+    #[arg(long = "for", value_name = "DUR", default_value = "60s")]
+    pub(in crate::cli) lasting: String,
 }
 
 /// Entries as `add` and `remove` take them.

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use super::{Deed, Owner, Task};
 use crate::{
     api::{
-        AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem, Revisions,
-        Watching,
+        AuditTrail, AuditVerification, ChangeOptions, Changed, EndedWatches, ErrorCode, Problem,
+        Revisions, Trial, TrialQuery, TrialReport, Watching,
     },
     daemon::{access::Access, caller::Caller, follow::News},
     kernel::XdpMode,
@@ -92,9 +92,32 @@ impl Desk {
     pub(in crate::daemon) async fn end_watch(
         &self,
         service: Name,
-        id: u64,
-    ) -> Result<Watching, Problem> {
+        id: Option<u64>,
+    ) -> Result<EndedWatches, Problem> {
         self.ask(move |owner| owner.end_watch(&service, id)).await
+    }
+
+    /// Puts on trial what the policy would be after a change.
+    pub(in crate::daemon) async fn try_out(
+        &self,
+        change: Change,
+        query: TrialQuery,
+        caller: Caller,
+    ) -> Result<Trial, Problem> {
+        self.ask(move |owner| owner.try_out(&change, query, &caller.author())).await
+    }
+
+    /// What the policy on trial would do otherwise.
+    pub(in crate::daemon) async fn trial_report(&self) -> Result<TrialReport, Problem> {
+        self.ask(Owner::trial_report).await
+    }
+
+    /// Ends the trial, and tells of it.
+    pub(in crate::daemon) async fn end_trial(
+        &self,
+        id: Option<u64>,
+    ) -> Result<TrialReport, Problem> {
+        self.ask(move |owner| owner.end_trial(id)).await
     }
 
     /// The revisions that are kept.

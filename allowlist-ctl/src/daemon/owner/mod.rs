@@ -15,6 +15,7 @@ mod ration;
 mod refusals;
 mod report;
 mod trail;
+mod trial;
 mod trouble;
 mod watch;
 
@@ -42,11 +43,12 @@ pub(super) use self::{
     history::{Reverted, adopt, revert_at_start},
     report::{all_ended, pending},
     trail::Deed,
+    trial::OnTrial,
     watch::{Watch, is_passed, judged},
 };
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, notify, shared::Shared};
 use crate::{
-    api::{DegradedPart, ErrorCode, Problem},
+    api::{DegradedPart, ErrorCode, Problem, TrialReport},
     kernel::{Attached, Kernel},
     policy::{Author, Policy, audit::AuditResult},
     store::{PendingChange, Store},
@@ -83,6 +85,8 @@ pub(super) struct Owner {
     trouble: Troubles,
     copies: Copies,
     watches: Vec<Watch>,
+    trial: Option<OnTrial>,
+    last_trial: Option<TrialReport>,
     ids: watch::Ids,
     /// Whether it is pinned which store, at which revision, is in force.
     is_noted: bool,
@@ -125,6 +129,8 @@ impl Owner {
             trouble,
             copies,
             watches: Vec::new(),
+            trial: None,
+            last_trial: None,
             ids: watch::Ids::default(),
             is_noted: false,
             untidy: 0,
@@ -217,6 +223,7 @@ impl Owner {
         self.revert_if_due();
         self.retry_files();
         self.look_after_watches();
+        self.look_after_trial();
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
         self.copy_if_due();
@@ -328,6 +335,7 @@ impl Owner {
             info!("stopped; the filter is off");
         } else {
             self.end_watches();
+            self.stop_trial();
             self.look_at_interfaces();
             self.say_what_stays();
         }

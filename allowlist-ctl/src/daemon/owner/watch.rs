@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::Owner;
 use crate::{
-    api::{ErrorCode, Problem, Watching},
+    api::{EndedWatches, ErrorCode, Problem, Watching},
     daemon::explain::explain_watch,
     policy::{Author, Name, Policy, service::Mode},
 };
@@ -125,15 +125,22 @@ impl Owner {
     }
 
     /// Ends noting before its time.
-    pub(super) fn end_watch(&mut self, name: &Name, id: u64) -> Result<Watching, Problem> {
-        let place = self.watches.iter().position(|watch| watch.id == id && watch.service == *name);
-        let Some(place) = place else {
-            let message = format!("nobody has the sources of {name} noted by the id {id}");
+    pub(super) fn end_watch(
+        &mut self,
+        name: &Name,
+        id: Option<u64>,
+    ) -> Result<EndedWatches, Problem> {
+        let is_meant = |watch: &Watch| watch.service == *name && id.is_none_or(|id| watch.id == id);
+        let ended: Vec<Watching> =
+            self.watches.iter().filter(|watch| is_meant(watch)).map(Watch::told).collect();
+        if ended.is_empty() {
+            let by = id.map(|id| format!(" by the id {id}")).unwrap_or_default();
+            let message = format!("nobody has the sources of {name} noted{by}");
             return Err(Problem::new(ErrorCode::NotFound, message).hint("it may be over already"));
-        };
-        let ended = self.watches.remove(place);
+        }
+        self.watches.retain(|watch| !is_meant(watch));
         self.watch_those()?;
-        Ok(ended.told())
+        Ok(EndedWatches { ended })
     }
 
     /// Ends what is over, and what was about services that are no more.
