@@ -43,6 +43,7 @@ mod soak;
 mod start_refusals;
 mod support;
 mod takeover;
+mod tighten;
 mod trail;
 mod trail_kept;
 mod trying;
