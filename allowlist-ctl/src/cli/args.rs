@@ -298,7 +298,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   allowlist-ctl try redis -f redis.txt
-  allowlist-ctl try -f policy.toml --for 1h")]
+  allowlist-ctl try -f policy.toml --for 1h
+  allowlist-ctl try --end")]
     Try(TryArgs),
     /// Put the filter on an interface
     #[command(after_help = "Example: allowlist-ctl attach eth0")]

@@ -49,8 +49,8 @@ pub(super) enum Meaning {
     Follow,
     /// Propose entries.
     Learn(Learn),
-    /// Put a policy on trial.
-    Try(Candidate),
+    /// Put a policy on trial, or end that.
+    Try(Option<Candidate>),
     /// Change something.
     Change(Box<Change>),
     /// Print completions.

@@ -17,7 +17,7 @@ use super::{
     learn::learn,
     render,
     request::{Change, Meaning, Request},
-    trial::try_out,
+    trial::{self, try_out},
 };
 use crate::api::{
     AuditTrail, AuditVerification, Changed, Drops, ErrorCode, Listing, PolicyDocument, Problem,
@@ -119,7 +119,8 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             follow(client.send(&Request::get("/v1/drops/follow"))?, args.json, console)
         }
         Meaning::Learn(what) => learn(&client, &what, args.json, console),
-        Meaning::Try(candidate) => try_out(&client, &candidate, args.json, console),
+        Meaning::Try(Some(candidate)) => try_out(&client, &candidate, args.json, console),
+        Meaning::Try(None) => trial::end(&client, None, None, args.json, console),
         Meaning::Change(mut change) => {
             let reply = send_change(&client, &mut change, console)?;
             if args.json {

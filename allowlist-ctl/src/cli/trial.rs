@@ -39,12 +39,14 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// Reads what was typed, and the file it names.
+    /// Reads what was typed, and the file it names; `None` where the trial is to be ended.
     ///
     /// # Errors
     /// [`Error::Usage`], [`Error::File`], [`Error::Policy`]
-    pub(super) fn of(args: &TryArgs, stdin: &mut dyn BufRead) -> Result<Self, Error> {
-        let TryArgs { name, file: path, lasting } = args;
+    pub(super) fn of(args: &TryArgs, stdin: &mut dyn BufRead) -> Result<Option<Self>, Error> {
+        let TryArgs { name, file: path, lasting, end: _ } = args;
+        // Without a file, what is on trial is to be ended.
+        let Some(path) = path else { return Ok(None) };
         let list = name.as_ref().map(|name| name.parse::<Name>()).transpose();
         let list = list.map_err(|error| error.to_string());
         let seconds = when::watching(lasting).map_err(|error| error.to_string());
@@ -59,7 +61,7 @@ impl Candidate {
             Some(_) => Body::Text(file::read(path, stdin)?),
             None => Body::json(&document::read(path, stdin)?),
         };
-        Ok(Self { list, file: path.clone(), body, seconds })
+        Ok(Some(Self { list, file: path.clone(), body, seconds }))
     }
 
     /// The command that makes it the policy in force.
@@ -97,14 +99,29 @@ pub(super) fn try_out(
         )?;
     }
     interrupts.wait(client, Duration::from_secs(*seconds));
-    let path = with_query("/v1/trial", &[("id", trial.id.to_string())]);
+    end(client, Some(trial.id), Some(&candidate.next()), json, console)
+}
+
+/// Ends a trial, by its id or whichever it is, and tells what the policy would do otherwise.
+///
+/// # Errors
+/// The daemon's refusal, or why there is no answer.
+pub(super) fn end(
+    client: &Client,
+    id: Option<u64>,
+    next: Option<&str>,
+    json: bool,
+    console: &mut Console<'_>,
+) -> Result<(), Error> {
+    let path = "/v1/trial";
+    let path = id.map_or(path.to_owned(), |id| with_query(path, &[("id", id.to_string())]));
     let report: TrialReport =
         client.send(&Request::to(Method::DELETE, path, Body::Empty))?.document()?;
     if json {
         serde_json::to_writer(&mut *console.stdout, &report).map_err(io::Error::from)?;
         return Ok(writeln!(console.stdout)?);
     }
-    Ok(render::trial(&report, &candidate.next(), console.stdout, console.paint)?)
+    Ok(render::trial(&report, next, console.stdout, console.paint)?)
 }
 
 #[cfg(test)]

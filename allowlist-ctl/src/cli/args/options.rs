@@ -61,11 +61,14 @@ pub(in crate::cli) struct TryArgs {
     /// Name of the service or group whose entries the file has
     pub(in crate::cli) name: Option<String>,
     /// The file; '-' reads standard input
-    #[arg(short, long, value_name = "FILE")]
-    pub(in crate::cli) file: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "end")]
+    pub(in crate::cli) file: Option<PathBuf>,
     /// For so long: 60s, 10m, 2h; Ctrl-C ends it and tells what was seen so far
     #[arg(long = "for", value_name = "DUR", default_value = "60s")]
     pub(in crate::cli) lasting: String,
+    /// End the trial that is running, whoever began it, and tell what was seen
+    #[arg(long, conflicts_with_all = ["name", "file", "lasting"])]
+    pub(in crate::cli) end: bool,
 }
 
 /// Entries as `add` and `remove` take them.

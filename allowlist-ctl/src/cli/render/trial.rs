@@ -16,13 +16,13 @@ use crate::{
 /// So many sources of each kind are told; JSON has all of them.
 const TOLD: usize = 20;
 
-/// Writes the report, and the command that is `next`.
+/// Writes the report, and the command that is `next` where it is known.
 ///
 /// # Errors
 /// What `out` answers.
 pub(in crate::cli) fn trial(
     report: &TrialReport,
-    next: &str,
+    next: Option<&str>,
     out: &mut dyn Write,
     paint: Paint,
 ) -> io::Result<()> {
@@ -83,7 +83,10 @@ pub(in crate::cli) fn trial(
     if report.incomplete {
         writeln!(out, "\nSo many sources were seen that some may be missing.")?;
     }
-    writeln!(out, "\nTo enforce it: {}", clean(next))
+    match next {
+        Some(next) => writeln!(out, "\nTo enforce it: {}", clean(next)),
+        None => Ok(()),
+    }
 }
 
 const fn style(would: WouldBe) -> Style {

@@ -60,6 +60,18 @@ fn a_list_or_a_policy_is_put_on_trial_and_ended_by_its_id() {
 }
 
 #[test]
+fn a_trial_is_ended_whoever_began_it() {
+    let (exit, stdout, stderr, requests) = typed("try --end", &[http(200, &report())]);
+    assert_eq!((exit, stderr.as_str()), (0, ""));
+    assert!(requests[0].starts_with("DELETE /v1/trial HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(stdout.contains("Nothing would change") && !stdout.contains("To enforce"), "{stdout}");
+    for line in ["try", "try redis", "try --end -f x", "try redis --end", "try --end --for 5s"] {
+        let line = format!("allowlist-ctl {line}");
+        assert!(Args::try_parse_from(line.split_whitespace()).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_put_on_no_trial() {
     let directory = tempfile::tempdir().unwrap();
     let policy = directory.path().join("p.toml");

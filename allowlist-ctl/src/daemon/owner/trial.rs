@@ -57,7 +57,7 @@ impl OnTrial {
         let message =
             format!("'{what}' of {by} is on trial, for {left} seconds more; one at a time can be");
         Problem::new(ErrorCode::Pending, message).hint(
-            "try again when it is over, or end it there with Ctrl-C; `allowlist-ctl status` shows it",
+            "try again when it is over; `allowlist-ctl try --end` ends it and tells what was seen",
         )
     }
 }

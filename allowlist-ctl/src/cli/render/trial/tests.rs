@@ -25,7 +25,7 @@ fn source(source: &str, service: Option<&str>, would: WouldBe, packets: u64) -> 
 
 fn written(report: &TrialReport) -> String {
     let mut out = Vec::new();
-    trial(report, "allowlist-ctl replace redis -f redis.txt", &mut out, Paint::OFF).unwrap();
+    trial(report, Some("allowlist-ctl replace redis -f redis.txt"), &mut out, Paint::OFF).unwrap();
     String::from_utf8(out).unwrap()
 }
 
