@@ -26,17 +26,17 @@ impl Interrupts {
         client.enter(take).map_err(Error::Start)
     }
 
-    /// Waits so long; `false` where that is cut short. From then on they end this process again, should the daemon not
+    /// Waits so long, unless that is cut short. From then on they end this process again, should the daemon not
     /// answer.
-    pub(super) fn wait(mut self, client: &Client, time: Duration) -> bool {
+    pub(super) fn wait(mut self, client: &Client, time: Duration) {
         let Self { interrupt, terminate } = &mut self;
         client.run(async {
             tokio::select! {
-                () = tokio::time::sleep(time) => true,
-                _ = interrupt.recv() => false,
-                _ = terminate.recv() => false,
+                () = tokio::time::sleep(time) => {}
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
-        })
+        });
     }
 }
 

@@ -15,9 +15,12 @@ use super::{
     when,
 };
 use crate::{
-    api::{ErrorCode, Proposal, ServiceState, WatchSettings, Watching},
+    api::{ErrorCode, MAX_WATCH, Proposal, ServiceState, WatchSettings, Watching},
     policy::{Name, service::Mode},
 };
+
+/// So many seconds longer than this waits the daemon notes, so that nothing but a mishap ends it before.
+const SLACK: u64 = 2;
 
 /// What is to be proposed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,9 +62,10 @@ pub(super) fn learn(
     console: &mut Console<'_>,
 ) -> Result<(), Error> {
     let Learn { name, seconds, tighten } = learn;
-    if let Some(seconds) = seconds {
-        note(client, name, *seconds, json, console)?;
-    }
+    let is_lost = match seconds {
+        Some(seconds) => !note(client, name, *seconds, json, console)?,
+        None => false,
+    };
     let path = format!("/v1/services/{name}/proposal?tighten={tighten}");
     let proposal: Proposal = client.send(&Request::get(path))?.document()?;
     if json {
@@ -69,37 +73,41 @@ pub(super) fn learn(
         return Ok(writeln!(console.stdout)?);
     }
     render::proposal(&proposal, console.stdout)?;
-    Ok(console.warn(&warnings(&proposal, seconds.is_some()))?)
+    let mut warnings = warnings(&proposal, seconds.is_some());
+    if is_lost {
+        warnings.push(
+            "the daemon was started anew or the service removed meanwhile: what was seen before that is lost".to_owned(),
+        );
+    }
+    Ok(console.warn(&warnings)?)
 }
 
-/// Has the sources noted for a while, or until somebody has seen enough.
+/// Has the sources noted for a while, or until somebody has seen enough; `false` where somebody ended it before.
 fn note(
     client: &Client,
     name: &Name,
     seconds: u64,
     json: bool,
     console: &mut Console<'_>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let interrupts = Interrupts::take(client)?;
     let path = format!("/v1/services/{name}/watch");
-    let body = Body::json(&WatchSettings { seconds });
+    let body = Body::json(&WatchSettings { seconds: (seconds + SLACK).min(MAX_WATCH) });
     let watching: Watching =
         client.send(&Request::to(Method::POST, path.clone(), body))?.document()?;
     if !json {
-        let (time, until) = (render::span(seconds), render::time(watching.until));
+        let until = watching.since.checked_add(Duration::from_secs(seconds));
+        let (time, until) = (render::span(seconds), render::time(until.unwrap_or(watching.until)));
         writeln!(
             console.stderr,
             "{name}: noting for {time}, until {until}, whose packets pass; Ctrl-C proposes from those so far"
         )?;
     }
-    if interrupts.wait(client, Duration::from_secs(seconds)) {
-        return Ok(());
-    }
+    interrupts.wait(client, Duration::from_secs(seconds));
     let path = format!("{path}?id={}", watching.id);
     match client.send(&Request::to(Method::DELETE, path, Body::Empty)) {
-        // Its time was over just now.
-        Err(Error::Refused(problem)) if problem.code == ErrorCode::NotFound => Ok(()),
-        ended => ended.map(drop),
+        Err(Error::Refused(problem)) if problem.code == ErrorCode::NotFound => Ok(false),
+        ended => ended.map(|_| true),
     }
 }
 

@@ -48,20 +48,31 @@ fn what_is_not_noted_is_said_with_what_notes_it() {
 
 #[test]
 fn sources_are_noted_before_they_are_asked_for() {
-    let answers = [http(200, WATCHING), http(200, &proposal("enforce", true))];
-    let (exit, _, stderr, requests) = typed("learn redis --for 1s", &answers);
-    assert_eq!(exit, 0, "{stderr}");
-    assert!(requests[0].starts_with("POST /v1/services/redis/watch HTTP/1.1\r\n"));
-    assert!(requests[0].ends_with("{\"seconds\":1}"), "{}", requests[0]);
-    assert!(requests[1].starts_with("GET /v1/services/redis/proposal?tighten=false HTTP/1.1\r\n"));
-    let said = "redis: noting for 1 s, until 2026-11-25T09:00:01Z, whose packets pass; ";
-    assert!(stderr.starts_with(said), "{stderr}");
+    let ended = format!(r#"{{"ended":[{WATCHING}]}}"#);
+    let over =
+        r#"{"error":{"code":"not_found","message":"nobody has the sources of redis noted"}}"#;
+    let lost = "\nwarning: the daemon was started anew or the service removed meanwhile: ";
+    for (end, is_lost) in [(http(200, &ended), false), (http(404, over), true)] {
+        let answers = [http(200, WATCHING), end, http(200, &proposal("enforce", true))];
+        let (exit, _, stderr, requests) = typed("learn redis --for 1s", &answers);
+        assert_eq!((exit, stderr.contains(lost)), (0, is_lost), "{stderr}");
+        assert!(requests[0].starts_with("POST /v1/services/redis/watch HTTP/1.1\r\n"));
+        // A little longer than it is waited for.
+        assert!(requests[0].ends_with("{\"seconds\":3}"), "{}", requests[0]);
+        assert!(requests[1].starts_with("DELETE /v1/services/redis/watch?id=7 HTTP/1.1\r\n"));
+        assert!(
+            requests[2].starts_with("GET /v1/services/redis/proposal?tighten=false HTTP/1.1\r\n")
+        );
+        let said = "redis: noting for 1 s, until 2026-11-25T09:00:01Z, whose packets pass; ";
+        assert!(stderr.starts_with(said), "{stderr}");
+    }
 }
 
 #[test]
 fn json_is_the_document_and_nothing_besides() {
     let document = proposal("enforce", true);
-    let answers = [http(200, WATCHING), http(200, &document)];
+    let ended = format!(r#"{{"ended":[{WATCHING}]}}"#);
+    let answers = [http(200, WATCHING), http(200, &ended), http(200, &document)];
     let (exit, stdout, stderr, _) = typed("learn redis --for 1s --json", &answers);
     assert_eq!((exit, stdout, stderr), (0, document + "\n", String::new()));
 }
