@@ -54,7 +54,7 @@ pub enum ErrorCode {
     Unconfirmed,
     /// The policy has another revision than the caller thinks.
     RevisionConflict,
-    /// A change waits to be confirmed, and no other one can be made.
+    /// A change waits to be confirmed, or a policy is on trial, and no other one can be.
     Pending,
     /// Something else depends on it.
     InUse,

@@ -13,10 +13,12 @@ mod events;
 mod failure;
 mod history;
 mod listing;
+mod observe;
 mod past;
 mod schema;
 mod session;
 mod status;
+mod trial;
 
 pub(crate) use self::schema::InterfaceName;
 pub use self::{
@@ -35,12 +37,17 @@ pub use self::{
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
+    observe::{
+        EndedWatches, LeftOut, MAX_WATCH, Proposal, ProposalQuery, ProposedEntry, WatchQuery,
+        WatchSettings, Watching,
+    },
     past::{PastFilter, Tunnel, Unfiltered},
     session::{InvalidSession, SshSession},
     status::{
         Degraded, DegradedPart, GroupStatus, InterfaceState, InterfaceStatus, LastMinute,
         ServiceState, ServiceStatus, ServiceTraffic, Status, Traffic,
     },
+    trial::{Trial, TrialQuery, TrialReport, TrialSource, WouldBe},
 };
 pub use crate::policy::difference::{Difference, Differences};
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PastFilter, Pending, Unfiltered};
+use super::{PastFilter, Pending, Trial, Unfiltered, Watching};
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -33,6 +33,12 @@ pub struct Status {
     /// The change that is taken back unless it is confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
+    /// Services whose sources somebody has noted; those in mode monitor have that always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watches: Vec<Watching>,
+    /// The policy that is on trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// What does not work, while what is enforced stays enforced; none where all is well.
     #[serde(default)]
     pub degraded: Vec<Degraded>,

@@ -12,7 +12,7 @@ use clap::{
 };
 
 pub(super) use self::options::{
-    ChangeArgs, CheckArgs, EndArgs, EntryArgs, ModeArg, ProtectArgs, Shell,
+    ChangeArgs, CheckArgs, EndArgs, EntryArgs, LearnArgs, ModeArg, ProtectArgs, Shell, TryArgs,
 };
 use crate::kernel::XdpMode;
 
@@ -305,6 +305,30 @@ Examples:
     /// denied most, until 'q' is typed; '?' shows the keys. A source can be added from there.
     #[command(after_help = "Example: allowlist-ctl top")]
     Top,
+    /// Propose entries for a service from the sources that are seen
+    ///
+    /// Prints a file for `replace`, and changes nothing. Whose packets pass is noted for services in
+    /// mode monitor, and for others with --for; established connections are always known. Sources
+    /// are put together to prefixes where many of them are neighbours; nobody is proposed who is
+    /// denied today.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl learn redis --for 10m > redis.txt
+  allowlist-ctl try redis -f redis.txt
+  allowlist-ctl replace redis -f redis.txt")]
+    Learn(LearnArgs),
+    /// Try a policy on real packets, and say what it would do otherwise
+    ///
+    /// Packets are judged by it beside the policy in force, which alone decides about them. Tells
+    /// whose packets would newly be dropped or admitted, and which established connections would be
+    /// cut. With NAME the file has the entries of that service or group, as `replace` takes them;
+    /// without, it is a whole policy, as `apply` takes it.
+    #[command(after_help = "\
+Examples:
+  allowlist-ctl try redis -f redis.txt
+  allowlist-ctl try -f policy.toml --for 1h
+  allowlist-ctl try --end")]
+    Try(TryArgs),
     /// Put the filter on an interface
     #[command(after_help = "Example: allowlist-ctl attach eth0")]
     Attach {

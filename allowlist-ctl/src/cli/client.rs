@@ -48,7 +48,7 @@ impl Client {
     /// # Errors
     /// [`Error::Start`]
     pub(super) fn new(socket: &Path) -> Result<Self, Error> {
-        let runtime = runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
         Ok(Self { socket: socket.to_owned(), runtime: runtime.map_err(Error::Start)? })
     }
 
@@ -77,6 +77,17 @@ impl Client {
 
     fn stranger(&self, said: &str) -> Error {
         Error::Stranger { socket: self.socket.clone(), said: said.to_owned() }
+    }
+
+    /// Does something that needs the runtime.
+    pub(super) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.runtime.enter();
+        work()
+    }
+
+    /// Waits for something.
+    pub(super) fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     fn broken(&self, error: &dyn std::error::Error) -> Error {

@@ -14,6 +14,8 @@ mod events;
 mod exit;
 mod file;
 mod follow;
+mod interrupt;
+mod learn;
 mod render;
 mod request;
 mod run;
@@ -22,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod top;
+mod trial;
 mod watch;
 mod when;
 

@@ -7,8 +7,10 @@ mod cuts;
 mod differences;
 mod drops;
 mod list;
+mod proposal;
 mod revisions;
 mod status;
+mod trial;
 
 use jiff::Timestamp;
 
@@ -19,8 +21,10 @@ pub(super) use self::{
     cuts::cut_lines,
     drops::{LiveDrops, drop_reason, drops},
     list::list,
+    proposal::proposal,
     revisions::revisions,
     status::status,
+    trial::trial,
 };
 use crate::{
     api::ServiceState,
@@ -43,7 +47,7 @@ fn without_entries(name: &Name, state: ServiceState) -> String {
 }
 
 /// A moment in UTC, to the second (RFC 3339).
-fn time(moment: Timestamp) -> String {
+pub(super) fn time(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
@@ -57,7 +61,7 @@ fn short_time(moment: Timestamp, now: Timestamp) -> String {
 }
 
 /// A span of time in seconds, by its two largest units.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
     if seconds <= 120 {
         return format!("{seconds} s");

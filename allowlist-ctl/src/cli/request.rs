@@ -14,7 +14,10 @@ use super::{
     check::Asked,
     document,
     error::Error,
-    file, when,
+    file,
+    learn::Learn,
+    trial::Candidate,
+    when,
 };
 use crate::{
     api::{AttachSettings, ChangeOptions, GroupSettings, ModeSetting, Rollback},
@@ -51,6 +54,10 @@ pub(super) enum Meaning {
     Follow,
     /// Show everything that is counted, live.
     Top,
+    /// Propose entries.
+    Learn(Learn),
+    /// Put a policy on trial, or end that.
+    Try(Option<Candidate>),
     /// Change something.
     Change(Box<Change>),
     /// Print completions.
@@ -128,6 +135,11 @@ impl Request {
         Self { method: Method::GET, path, options, body: Body::Empty }
     }
 
+    /// A request that does something and is no change of the policy, by its path and query.
+    pub(super) fn to(method: Method, path: String, body: Body) -> Self {
+        Self { method, path, options: ChangeOptions::default(), body }
+    }
+
     /// Path and query; of the query only what says something.
     pub(super) fn target(&self) -> String {
         let ChangeOptions { yes, force, dry_run, confirm, session, if_revision } = self.options;
@@ -179,6 +191,8 @@ impl Meaning {
             Command::Check(check) => Self::Check(Asked::of(check, stdin)?),
             Command::Drops { follow: true, .. } => Self::Follow,
             Command::Drops { follow: false, limit } => Self::Drops(*limit),
+            Command::Learn(args) => Self::Learn(Learn::of(args)?),
+            Command::Try(args) => Self::Try(Candidate::of(args, stdin)?),
             Command::Protect(protect) => {
                 let (name, change) = (&protect.name, protect.change);
                 wrong.take(name.parse::<Name>());

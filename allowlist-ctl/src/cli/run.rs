@@ -15,9 +15,11 @@ use super::{
     error::Error,
     exit::Exit,
     follow::follow,
+    learn::learn,
     render,
     request::{Change, Meaning, Request},
     top::top,
+    trial::{self, try_out},
     watch::watch,
 };
 use crate::api::{
@@ -133,6 +135,9 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
         Meaning::Follow => {
             follow(client.send(&Request::get("/v1/events?only=drop"))?, args.json, console)
         }
+        Meaning::Learn(what) => learn(&client, &what, args.json, console),
+        Meaning::Try(Some(candidate)) => try_out(&client, &candidate, args.json, console),
+        Meaning::Try(None) => trial::end(&client, None, None, args.json, console),
         Meaning::Change(mut change) => {
             let reply = send_change(&client, &mut change, console)?;
             if args.json {

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil::DateTime};
 const LONGEST_END: i64 = 36_525;
 /// A change may wait so many days to be confirmed at most.
 const LONGEST_CONFIRM: i64 = 7;
+/// Packets may be watched for so many days at most.
+const LONGEST_WATCH: i64 = 7;
 
 /// A text that is no span of time, or no moment, of those that are wanted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -46,6 +48,9 @@ pub(super) enum InvalidTime {
     /// A time to confirm a change in that is too short or too long.
     #[error("'{0}' is no time to confirm in: write 1s to {LONGEST_CONFIRM}d, such as 60s or 5m")]
     Confirm(String),
+    /// A time to watch for that is too short or too long.
+    #[error("'{0}' is no time to watch for: write 1s to {LONGEST_WATCH}d, such as 60s or 10m")]
+    Watch(String),
 }
 
 fn shown(text: &str) -> String {
@@ -117,12 +122,25 @@ pub(super) fn before(text: &str, now: Timestamp) -> Result<Timestamp, InvalidTim
 /// # Errors
 /// [`InvalidTime`]
 pub(super) fn confirm(text: &str) -> Result<u64, InvalidTime> {
+    seconds(text, LONGEST_CONFIRM, InvalidTime::Confirm)
+}
+
+/// Reads for how many seconds packets are to be watched.
+///
+/// # Errors
+/// [`InvalidTime`]
+pub(super) fn watching(text: &str) -> Result<u64, InvalidTime> {
+    seconds(text, LONGEST_WATCH, InvalidTime::Watch)
+}
+
+/// Reads a span of a second to so many days, in whole seconds rounded up.
+fn seconds(text: &str, longest: i64, wrong: fn(String) -> InvalidTime) -> Result<u64, InvalidTime> {
     let span = span(text)?;
-    if span < SignedDuration::from_secs(1) || span > days(LONGEST_CONFIRM) {
-        return Err(InvalidTime::Confirm(shown(text)));
+    if span < SignedDuration::from_secs(1) || span > days(longest) {
+        return Err(wrong(shown(text)));
     }
     let whole = span.as_secs() + i64::from(span.subsec_nanos() > 0);
-    u64::try_from(whole).map_err(|_| InvalidTime::Confirm(shown(text)))
+    u64::try_from(whole).map_err(|_| wrong(shown(text)))
 }
 
 const fn days(days: i64) -> SignedDuration {
@@ -232,6 +250,10 @@ mod tests {
         for text in ["999ms", "7d 1s", "2w"] {
             assert_eq!(confirm(text), Err(InvalidTime::Confirm(text.to_owned())), "{text}");
         }
+        for text in ["59s 999ms", "7d"] {
+            assert_eq!(watching(text), confirm(text), "{text}");
+        }
+        assert_eq!(watching("8d"), Err(InvalidTime::Watch("8d".to_owned())));
         for text in ["60", "0s", "1mo", "-5m"] {
             assert!(confirm(text).is_err(), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{ErrorCode, Problem},
-    kernel::{AttachError, SyncError},
+    kernel::{AttachError, SyncError, WatchError},
     policy::{
         Unknown,
         change::{Change, Refusal},
@@ -91,6 +91,13 @@ pub(super) fn explain_sync(error: &SyncError) -> Problem {
         }
     };
     Problem::new(ErrorCode::Failed, error).hint(hint)
+}
+
+pub(super) fn explain_watch(error: &WatchError) -> Problem {
+    match error {
+        WatchError::Sync(error) => explain_sync(error),
+        WatchError::Load(_) => Problem::new(ErrorCode::Failed, error),
+    }
 }
 
 /// Why the filter cannot be put on an interface; `known` are those there are.

@@ -20,11 +20,13 @@ mod explain;
 mod follow;
 mod interfaces;
 mod keep;
+mod learning;
 mod listening;
 mod listing;
 mod logging;
 mod metrics;
 mod notify;
+mod observing;
 mod operations;
 mod owner;
 mod ports;
@@ -147,13 +149,8 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     kernel.forget_hits(enforced.ids.free());
     let events = kernel.take_events();
     let observed = Metrics::new().context("cannot make metrics")?;
-    let shared = Arc::new(Shared::new(
-        policy.clone(),
-        kernel.counters(),
-        observed,
-        pins.counting_since(),
-        store.path(),
-    ));
+    let since = pins.counting_since();
+    let shared = Arc::new(Shared::new(policy.clone(), &kernel, observed, since, store.path()));
     let wanted = Wanted::new(&settings.interfaces, settings.xdp_mode, remembered);
     let owner = Owner::new(store, kernel, policy, wanted, Arc::clone(&shared), settings.keep)?;
     let (desk, stopped) = owner.start(interface.as_deref(), adopted)?;

@@ -349,15 +349,8 @@ pub(super) async fn replace(
 ) -> Answered<Changed> {
     let name = office.name("replace", &list, &caller(&request)?, request.uri()).await?;
     let editors = name.clone();
-    let is_text = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.trim_start().starts_with("text/plain"));
-    let read = move |body: &[u8]| {
-        let entries = if is_text { entries::from_text(body)? } else { specified(body)? };
-        Ok(Change::Replace { name, entries })
-    };
+    let is_text = is_text(&request);
+    let read = move |body: &[u8]| Ok(Change::Replace { name, entries: entries_of(body, is_text)? });
     let ask = Ask { limit: MAX_LIST_BODY, ..Ask::editor("replace", &editors, &list) };
     let _turn = office.turn().await?;
     office.make(ask, request, read).await
@@ -371,9 +364,22 @@ pub(super) async fn apply(State(office): State<Office>, request: Request) -> Ans
 
 impl Office {
     /// Waits for the turn to read a large body.
-    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+    pub(super) async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
         self.large.acquire().await.map_err(|error| Problem::new(ErrorCode::Failed, error))
     }
+}
+
+/// Whether the body of a request is a list as text.
+pub(super) fn is_text(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.trim_start().starts_with("text/plain"))
+}
+
+/// The entries of a list, as text or as JSON.
+pub(super) fn entries_of(body: &[u8], is_text: bool) -> Result<Vec<NewEntry>, Problem> {
+    if is_text { entries::from_text(body) } else { specified(body) }
 }
 
 fn specified(body: &[u8]) -> Result<Vec<NewEntry>, Problem> {

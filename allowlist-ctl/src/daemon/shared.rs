@@ -9,11 +9,16 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    drops::DropLog, events::Broadcast, metrics::Metrics, surroundings::Lookout, traffic::TrafficLog,
+    drops::DropLog,
+    events::Broadcast,
+    metrics::Metrics,
+    owner::{OnTrial, Watch},
+    surroundings::Lookout,
+    traffic::TrafficLog,
 };
 use crate::{
     api::{Degraded, InterfaceStatus, Problem},
-    kernel::{Counters, Hits},
+    kernel::{Counters, Hits, Kernel, Sightings},
     policy::{Name, Policy},
     store::PendingChange,
 };
@@ -28,6 +33,8 @@ pub(super) struct Shared {
     pending: RwLock<Option<PendingChange>>,
     /// When the policy was last changed.
     last_change: RwLock<Option<Timestamp>>,
+    watches: RwLock<Vec<Watch>>,
+    trial: RwLock<Option<OnTrial>>,
     degraded: RwLock<Vec<Degraded>>,
     /// What is wrong with the files that groups follow.
     followed: RwLock<BTreeMap<Name, (PathBuf, Problem)>>,
@@ -40,6 +47,7 @@ pub(super) struct Shared {
     pub(super) lookout: Lookout,
     pub(super) counters: Arc<Counters>,
     pub(super) metrics: Metrics,
+    pub(super) sightings: Arc<Sightings>,
     pub(super) started_at: Timestamp,
     /// Since when the kernel counts, over restarts of the daemon.
     pub(super) counting_since: Timestamp,
@@ -49,7 +57,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         policy: Policy,
-        counters: Arc<Counters>,
+        kernel: &Kernel,
         metrics: Metrics,
         counting_since: Option<Timestamp>,
         store: &Path,
@@ -62,6 +70,8 @@ impl Shared {
             hits: RwLock::default(),
             pending: RwLock::default(),
             last_change: RwLock::default(),
+            watches: RwLock::default(),
+            trial: RwLock::default(),
             degraded: RwLock::default(),
             followed: RwLock::default(),
             writable: RwLock::default(),
@@ -69,7 +79,8 @@ impl Shared {
             broadcast: Broadcast::new(),
             traffic: TrafficLog::default(),
             lookout: Lookout::default(),
-            counters,
+            counters: kernel.counters(),
+            sightings: kernel.sightings(),
             metrics,
             started_at: now,
             counting_since: counting_since.unwrap_or(now),
@@ -116,6 +127,24 @@ impl Shared {
 
     pub(super) fn set_last_change(&self, time: Option<Timestamp>) {
         *self.last_change.write().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Who has the sources of which services noted.
+    pub(super) fn watches(&self) -> Vec<Watch> {
+        self.watches.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_watches(&self, watches: Vec<Watch>) {
+        *self.watches.write().unwrap_or_else(PoisonError::into_inner) = watches;
+    }
+
+    /// The policy that is on trial.
+    pub(super) fn trial(&self) -> Option<OnTrial> {
+        self.trial.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_trial(&self, trial: Option<OnTrial>) {
+        *self.trial.write().unwrap_or_else(PoisonError::into_inner) = trial;
     }
 
     /// What does not work.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     listening,
-    owner::{all_ended, pending, told},
+    owner::{OnTrial, Watch, all_ended, pending, told},
     shared::Shared,
     traffic::{OTHER_PROTOCOL, Reading},
     tunnels::tunnels,
@@ -62,6 +62,8 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         past_filter,
         unfiltered,
         pending: shared.pending().as_ref().map(pending),
+        watches: shared.watches().iter().map(Watch::told).collect(),
+        trial: shared.trial().as_ref().map(OnTrial::told),
         degraded: shared.degraded(),
         groups,
         interfaces,

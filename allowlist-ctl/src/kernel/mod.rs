@@ -56,7 +56,7 @@ pub use self::{
     takeover::Pinned,
     test_run::{Action, Program},
 };
-use allowlist_common::abi::maps;
+use allowlist_common::abi::{Sighted, maps};
 
 use self::{hits::HitMaps, load::Loaded, pins::OfProgram, sync::Enforced};
 use crate::policy::{Name, Policy, entry::BootClock};
@@ -192,7 +192,9 @@ impl Kernel {
             policy.services.iter().map(|(name, service)| (service.number, name.clone())).collect()
         };
         // What another service had by its number is not its own.
-        for (number, _) in numbered(next).difference(&numbered(self.enforced.policy())) {
+        let (before, after) = (numbered(self.enforced.policy()), numbered(next));
+        let new: BTreeSet<u16> = after.difference(&before).map(|(number, _)| *number).collect();
+        for number in &new {
             self.counters.reset(*number, &self.calls)?;
         }
         let pages = self.hits.pages();
@@ -205,7 +207,14 @@ impl Kernel {
                 tracing::warn!("some last hits end with this daemon: {error}");
             }
         }
-        self.enforced.apply(next)
+        self.enforced.apply(next)?;
+        let is_new = |what, number| what == Sighted::Passed && new.contains(&number);
+        if !new.is_empty()
+            && let Err(error) = self.sightings.forget(is_new)
+        {
+            tracing::warn!("sources of removed services may be told of new ones: {error}");
+        }
+        Ok(())
     }
 
     /// Rebuilds what a refused change left half done, and the ends of entries where the wall clock was set; `true` where the policy in force is whole.

@@ -11,6 +11,7 @@ pub mod entry;
 pub mod group;
 mod ids;
 mod judge;
+pub mod learn;
 pub mod lines;
 pub mod name;
 pub mod near;

@@ -146,6 +146,18 @@ impl Sources {
         self.deciding(address, now).is_some_and(|deciding| deciding.key.kind == Kind::Allow)
     }
 
+    /// The same lists with nothing but the excepts that decide at a moment.
+    #[must_use]
+    pub fn excepts(&self, now: Timestamp) -> Self {
+        let of = |entries: &Entries| {
+            let excepts = entries
+                .iter()
+                .filter(|(key, entry)| key.kind == Kind::Except && !entry.is_expired(now));
+            Entries::from_sorted(excepts.map(|(key, entry)| (*key, entry.clone())))
+        };
+        Self::of(self.0.iter().map(|(number, entries)| (*number, of(entries))))
+    }
+
     /// The excepts that deny part of a prefix, or all of it, though it is allowed; some of them where they are many.
     pub fn excepts_within(
         &self,

@@ -46,6 +46,15 @@ def before_call(context, case, kwargs):
         send("PUT", f"/v1/groups/{named}", {})
     if name(case) in ("unprotect", "mode") and case.method in ("DELETE", "PUT"):
         send("PUT", f"/v1/services/{named}", {"ports": [f"dccp/{1000 + next(NUMBERS) % 60000}"]})
+    if name(case) in ("watch", "endWatch", "proposal", "tryList"):
+        send("PUT", f"/v1/services/{named}", {"ports": [f"dccp/{1000 + next(NUMBERS) % 60000}"]})
+    if name(case) == "endWatch":
+        post(f"/v1/services/{named}/watch", {"seconds": 60})
+    # One policy is on trial at a time.
+    if name(case) in ("try", "tryList"):
+        send("DELETE", "/v1/trial")
+    if name(case) in ("trial", "endTrial"):
+        post("/v1/trial?seconds=60", {})
 
 
 @schemathesis.hook

@@ -1,5 +1,7 @@
 //! What a verdict costs: the program that the daemon has loaded, over the maps that it has filled.
 
+mod trial;
+
 use std::{
     fs::File,
     io::{BufWriter, Write as _},
@@ -91,7 +93,8 @@ pub(super) fn measure(binaries: &Path, report: &mut Report) -> Result<()> {
     for case in stage.cases {
         report.add(case.name, Unit::Nanoseconds, case.samples, case.target);
     }
-    Ok(())
+    println!("verdicts: with a policy on trial");
+    trial::measure(binaries, stage.addresses, report)
 }
 
 /// What is denied with ten entries, beside xdp-filter, by the ratio of each round.

@@ -69,6 +69,36 @@ pub(in crate::cli) struct CheckArgs {
     pub(in crate::cli) file: Option<PathBuf>,
 }
 
+/// What `learn` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct LearnArgs {
+    /// Name of the service
+    pub(in crate::cli) name: String,
+    /// Note the sources for so long first: 60s, 10m, 2h; Ctrl-C proposes from those so far
+    #[arg(long = "for", value_name = "DUR")]
+    pub(in crate::cli) lasting: Option<String>,
+    /// Leave out the service's own entries, but for excepts, and propose every source that was seen:
+    /// a list that is too wide gets narrower
+    #[arg(long)]
+    pub(in crate::cli) tighten: bool,
+}
+
+/// What `try` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct TryArgs {
+    /// Name of the service or group whose entries the file has
+    pub(in crate::cli) name: Option<String>,
+    /// The file; '-' reads standard input
+    #[arg(short, long, value_name = "FILE", required_unless_present = "end")]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// For so long: 60s, 10m, 2h; Ctrl-C ends it and tells what was seen so far
+    #[arg(long = "for", value_name = "DUR", default_value = "60s")]
+    pub(in crate::cli) lasting: String,
+    /// End the trial that is running, whoever began it, and tell what was seen
+    #[arg(long, conflicts_with_all = ["name", "file", "lasting"])]
+    pub(in crate::cli) end: bool,
+}
+
 /// Entries as `add` and `remove` take them.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct EntryArgs {

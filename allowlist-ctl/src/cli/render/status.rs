@@ -1,6 +1,7 @@
 //! The state of everything, for a terminal of 80 columns.
 
 mod groups;
+mod observed;
 mod open;
 mod past;
 mod services;
@@ -10,7 +11,7 @@ use std::{
     io::{self, Write},
 };
 
-use self::{groups::groups, open::open, past::past, services::services};
+use self::{groups::groups, observed::observed, open::open, past::past, services::services};
 use super::{FIRST_STEP, span, time, without_entries};
 use crate::{
     api::{Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, Status, Traffic},
@@ -55,6 +56,9 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     }
     if open(&status.services, out, paint)? {
         writeln!(out)?;
+    }
+    for line in observed(status) {
+        writeln!(out, "{}\n", clean(&line))?;
     }
     if status.interfaces.is_empty() {
         writeln!(out, "No interface has the filter.")?;

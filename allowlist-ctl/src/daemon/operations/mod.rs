@@ -1,6 +1,7 @@
 //! Everything that can be asked for under `/v1/`: the one table from which the router and its description are made.
 
 mod document;
+mod observing;
 mod operation;
 mod schemas;
 
@@ -21,7 +22,7 @@ use crate::api::{
 };
 
 fn operations() -> Vec<Operation> {
-    reading().into_iter().chain(changing()).collect()
+    reading().into_iter().chain(changing()).chain(observing::operations()).collect()
 }
 
 /// What only reads.

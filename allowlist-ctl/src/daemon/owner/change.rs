@@ -185,6 +185,7 @@ impl Owner {
         if followed::paths(&before) != followed::paths(next) {
             self.follow_files();
         }
+        self.look_after_watches();
         self.note_done(deed, &record, appended);
         Ok(())
     }

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use super::{Deed, Owner, Task};
 use crate::{
     api::{
-        Answers, AuditTrail, AuditVerification, ChangeOptions, Changed, ErrorCode, Problem,
-        Question, Revisions,
+        Answers, AuditTrail, AuditVerification, ChangeOptions, Changed, EndedWatches, ErrorCode,
+        Problem, Question, Revisions, Trial, TrialQuery, TrialReport, Watching,
     },
     daemon::{access::Access, caller::Caller, follow::News},
     kernel::XdpMode,
-    policy::change::Change,
+    policy::{Name, change::Change},
     store::audit::Filter,
 };
 
@@ -76,6 +76,48 @@ impl Desk {
         access: Arc<Access>,
     ) -> Result<Changed, Problem> {
         self.ask(move |owner| owner.confirm(options, &caller, &access)).await
+    }
+
+    /// Has the sources of a service noted for a while.
+    pub(in crate::daemon) async fn watch(
+        &self,
+        service: Name,
+        seconds: u64,
+        caller: Caller,
+    ) -> Result<Watching, Problem> {
+        self.ask(move |owner| owner.watch(&service, seconds, &caller.author())).await
+    }
+
+    /// Ends that before its time.
+    pub(in crate::daemon) async fn end_watch(
+        &self,
+        service: Name,
+        id: Option<u64>,
+    ) -> Result<EndedWatches, Problem> {
+        self.ask(move |owner| owner.end_watch(&service, id)).await
+    }
+
+    /// Puts on trial what the policy would be after a change.
+    pub(in crate::daemon) async fn try_out(
+        &self,
+        change: Change,
+        query: TrialQuery,
+        caller: Caller,
+    ) -> Result<Trial, Problem> {
+        self.ask(move |owner| owner.try_out(&change, query, &caller.author())).await
+    }
+
+    /// What the policy on trial would do otherwise.
+    pub(in crate::daemon) async fn trial_report(&self) -> Result<TrialReport, Problem> {
+        self.ask(Owner::trial_report).await
+    }
+
+    /// Ends the trial, and tells of it.
+    pub(in crate::daemon) async fn end_trial(
+        &self,
+        id: Option<u64>,
+    ) -> Result<TrialReport, Problem> {
+        self.ask(move |owner| owner.end_trial(id)).await
     }
 
     /// The revisions that are kept.

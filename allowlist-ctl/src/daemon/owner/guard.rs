@@ -125,17 +125,26 @@ impl Owner {
         options: ChangeOptions,
     ) -> Result<Guarded, Problem> {
         if self.policy.may_cut(next) {
-            let links: Vec<Link> = self
-                .kernel
-                .attached()
-                .filter(|attached| attached.now.is_some())
-                .map(|attached| (attached.interface.clone(), attached.ifindex))
-                .collect();
-            guarded.cuts = find_cuts(&links, Some(&self.policy), next, options.session);
+            guarded.cuts = self.would_cut(next, options.session);
         }
         guarded.refuse_cuts(options)?;
         guarded.ask_about_opening(&self.policy, next, options)?;
         Ok(guarded)
+    }
+
+    /// The established connections that a policy would cut.
+    pub(super) fn would_cut(
+        &self,
+        next: &Policy,
+        session: Option<SshSession>,
+    ) -> Vec<CutConnection> {
+        let links: Vec<Link> = self
+            .kernel
+            .attached()
+            .filter(|attached| attached.now.is_some())
+            .map(|attached| (attached.interface.clone(), attached.ifindex))
+            .collect();
+        find_cuts(&links, Some(&self.policy), next, session)
     }
 
     /// Checks a change that is nobody's command: it opens no service, and closes none to everyone.

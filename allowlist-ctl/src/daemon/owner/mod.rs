@@ -16,7 +16,9 @@ mod ration;
 mod refusals;
 mod report;
 mod trail;
+mod trial;
 mod trouble;
+mod watch;
 
 use std::{
     path::Path,
@@ -42,10 +44,12 @@ pub(super) use self::{
     history::{Reverted, adopt, revert_at_start},
     report::{all_ended, pending},
     trail::Deed,
+    trial::OnTrial,
+    watch::{Watch, is_passed, judged},
 };
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, logging, notify, shared::Shared};
 use crate::{
-    api::{ChangeEvent, DegradedPart, ErrorCode, Problem},
+    api::{ChangeEvent, DegradedPart, ErrorCode, Problem, TrialReport},
     kernel::{Attached, Kernel},
     policy::{Author, Policy, audit::AuditResult},
     store::{PendingChange, Store},
@@ -81,6 +85,10 @@ pub(super) struct Owner {
     is_unsettled: bool,
     trouble: Troubles,
     copies: Copies,
+    watches: Vec<Watch>,
+    trial: Option<OnTrial>,
+    last_trial: Option<TrialReport>,
+    ids: watch::Ids,
     /// Whether it is pinned which store, at which revision, is in force.
     is_noted: bool,
     untidy: u32,
@@ -124,6 +132,10 @@ impl Owner {
             is_unsettled: false,
             trouble,
             copies,
+            watches: Vec::new(),
+            trial: None,
+            last_trial: None,
+            ids: watch::Ids::default(),
             is_noted: false,
             // The programs that explain and watch are yet to be loaded.
             untidy: 1,
@@ -218,6 +230,8 @@ impl Owner {
         self.try_pins();
         self.revert_if_due();
         self.retry_files();
+        self.look_after_watches();
+        self.look_after_trial();
         let refusals = self.refusals.over(Instant::now());
         self.sum_up_refusals(refusals);
         self.copy_if_due();
@@ -339,6 +353,8 @@ impl Owner {
             );
             info!("stopped; the filter is off");
         } else {
+            self.end_watches();
+            self.stop_trial();
             self.look_at_interfaces();
             self.say_what_stays();
         }

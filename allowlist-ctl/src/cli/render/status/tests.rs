@@ -39,6 +39,22 @@ fn answering(name: &str, ports: &str, rest: &str, packets: [u64; 4], rejects: u6
 }
 
 #[test]
+fn what_is_watched_is_told_with_who_watches() {
+    let mut status = parsed("", "", "", "");
+    assert!(!written(&status).contains("noted"), "{}", written(&status));
+    let watching = r#"{"id": 7, "service": "redis", "by": {"uid": 0, "name": "root"}, "seconds_left": 34,
+        "since": "2026-11-25T09:00:00Z", "until": "2026-11-25T09:01:00Z"}"#;
+    status.watches = vec![serde_json::from_str(watching).unwrap()];
+    let told = "\n\nSources are noted: redis for root, 34 s left\n\n";
+    assert!(written(&status).contains(told), "{}", written(&status));
+    let trial = r#"{"id": 7, "what": "replace redis", "by": {"uid": 0, "name": "root"}, "seconds_left": 150,
+        "since": "2026-11-25T09:00:00Z", "until": "2026-11-25T09:01:00Z", "revision": 3}"#;
+    status.trial = Some(serde_json::from_str(trial).unwrap());
+    let told = "On trial, and touching no packet: 'replace redis' of root, 2m 30s left\n\n";
+    assert!(written(&status).contains(told), "{}", written(&status));
+}
+
+#[test]
 fn everything_is_told_in_80_columns() {
     let interfaces = r#"
         {"name": "eth0", "state": "attached", "ifindex": 2, "mode": "native", "program_id": 42},
