@@ -174,6 +174,11 @@ impl Body {
 }
 
 impl Meaning {
+    /// The state of everything, once or every so many seconds.
+    fn status(watch: Option<u64>) -> Self {
+        watch.map_or(Self::Status, |seconds| Self::Watch(Duration::from_secs(seconds)))
+    }
+
     /// Reads what was typed, and the file it names.
     ///
     /// # Errors
@@ -181,8 +186,7 @@ impl Meaning {
     pub(super) fn of(command: &Command, stdin: &mut dyn BufRead) -> Result<Self, Error> {
         let mut wrong = Wrong::default();
         let meaning = match command {
-            Command::Status { watch: None } => Self::Status,
-            Command::Status { watch: Some(seconds) } => Self::Watch(Duration::from_secs(*seconds)),
+            Command::Status { watch } => Self::status(*watch),
             Command::Completions { shell } => Self::Completions(*shell),
             Command::List { name } => {
                 Self::List(name.as_ref().and_then(|name| wrong.take(name.parse())))

@@ -99,10 +99,10 @@ fn verdicts(bed: &Bed, report: &mut Report) -> Result<()> {
         for round in 0..ROUNDS {
             // Whichever comes first finds the caches as the other has left them.
             let (with, without) = if round % 2 == 0 {
-                (while_scraped(bed, &packet)?, packet()?)
+                (while_scraped(bed, packet)?, packet()?)
             } else {
                 let without = packet()?;
-                (while_scraped(bed, &packet)?, without)
+                (while_scraped(bed, packet)?, without)
             };
             scraped.push(with);
             quiet.push(without);
@@ -138,8 +138,8 @@ fn while_scraped<T>(bed: &Bed, work: impl FnOnce() -> Result<T>) -> Result<T> {
         });
         let worked = work();
         drop(end);
-        let scraped = scraper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        scraped.context("the daemon was not scraped")?;
+        let all = scraper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        all.context("the daemon was not scraped")?;
         worked
     })
 }
