@@ -12,6 +12,7 @@ mod exchange;
 mod flood;
 mod harness;
 mod lists;
+mod metrics;
 mod probe;
 mod replace;
 mod report;
@@ -59,6 +60,8 @@ enum Part {
     Lists,
     /// What a packet costs in the kernel.
     Verdicts,
+    /// What being scraped costs.
+    Metrics,
     /// What reporting what is dropped costs while very much is.
     Flood,
 }
@@ -92,6 +95,9 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     if wants(Part::Verdicts) {
         verdicts::measure(&binaries, &mut report)?;
+    }
+    if wants(Part::Metrics) {
+        metrics::measure(&binaries, &mut report)?;
     }
     // The last, for it stays on one CPU.
     if wants(Part::Flood) {
