@@ -127,7 +127,7 @@ fn while_scraped<T>(bed: &Bed, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut client = bed.connect()?;
     thread::scope(|scope| {
         let (end, ended) = mpsc::channel::<()>();
-        let scraper = scope.spawn(move || -> Result<()> {
+        let other = scope.spawn(move || -> Result<()> {
             loop {
                 scrape(&mut client)?;
                 match ended.recv_timeout(SECOND) {
@@ -138,8 +138,8 @@ fn while_scraped<T>(bed: &Bed, work: impl FnOnce() -> Result<T>) -> Result<T> {
         });
         let worked = work();
         drop(end);
-        let all = scraper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        all.context("the daemon was not scraped")?;
+        let scrapes = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        scrapes.context("the daemon was not scraped")?;
         worked
     })
 }

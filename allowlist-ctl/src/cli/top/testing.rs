@@ -41,7 +41,8 @@ pub(super) fn sample(
     lost: u64,
 ) -> Sample {
     let status = json!({
-        "revision": 12, "version": "0.1.0", "started_at": "2026-11-22T01:00:00Z", "store": "/s",
+        "revision": 12, "version": "0.1.0", "started_at": "2026-11-22T01:00:00Z",
+        "counting_since": "2026-11-22T01:00:00Z", "store": "/s",
         "interfaces": [], "services": services, "groups": [], "unmatched": {}, "warnings": []
     });
     Sample {
