@@ -75,6 +75,7 @@ pub struct Kernel {
     program_id: u32,
     pinned: keeping::Pinned,
     attached: Vec<Attached>,
+    is_prepared: bool,
     calls: Calls,
 }
 
@@ -118,6 +119,7 @@ impl Kernel {
             pins,
             pinned: keeping::Pinned::default(),
             attached: Vec::new(),
+            is_prepared: false,
             calls,
         })
     }
@@ -238,10 +240,16 @@ impl Kernel {
         self.hit_maps.forget(ids);
     }
 
-    /// Frees what changes left behind, and loads the programs that explain and watch, which takes the verifier a while;
-    /// to be called when nobody waits.
+    /// Frees what changes left behind; to be called when nobody waits.
     pub fn tidy(&mut self) {
         self.enforced.tidy();
+        self.prepare();
+    }
+
+    /// Loads the programs that explain and watch, where they are not yet and may be needed: it takes the verifier a while,
+    /// so it is to be called when nobody waits.
+    pub fn prepare(&mut self) {
+        self.is_prepared = true;
         if let Err(error) = self.loaded.explainer(&self.calls) {
             tracing::debug!("the program that explains is not loaded: {error}");
         }
@@ -250,6 +258,12 @@ impl Kernel {
         {
             tracing::warn!("sources are not noted: {error}");
         }
+    }
+
+    /// Whether that was tried.
+    #[must_use]
+    pub const fn is_prepared(&self) -> bool {
+        self.is_prepared
     }
 
     /// What was seen of sources, to be read from anywhere.

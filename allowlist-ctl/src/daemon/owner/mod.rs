@@ -137,8 +137,7 @@ impl Owner {
             last_trial: None,
             ids: watch::Ids::default(),
             is_noted: false,
-            // The programs that explain and watch are yet to be loaded.
-            untidy: 1,
+            untidy: 0,
             done: Vec::new(),
             stopped: false,
         })
@@ -196,7 +195,8 @@ impl Owner {
         loop {
             let due = next_tick.min(self.lookout.next());
             let until_due = due.saturating_duration_since(Instant::now());
-            let pause = match (self.untidy > 0, self.store.is_copying()) {
+            let has_more_to_do = self.untidy > 0 || !self.kernel.is_prepared();
+            let pause = match (has_more_to_do, self.store.is_copying()) {
                 (true, _) => until_due.min(IDLE),
                 (false, true) => until_due.min(copies::PAUSE),
                 (false, false) => until_due,
@@ -240,7 +240,9 @@ impl Owner {
 
     /// Does what nobody waits for.
     fn rest(&mut self) {
-        if self.untidy > 0 {
+        if !self.kernel.is_prepared() {
+            self.kernel.prepare();
+        } else if self.untidy > 0 {
             self.tidy();
         } else {
             self.copy_some();
