@@ -39,7 +39,8 @@ fn answer(ctx: &XdpContext) -> Option<()> {
         entry: verdict.entry,
         service: verdict.service,
         judged: verdict.judged as u8,
-        unmatched: verdict.unmatched.counter() as u8,
+        // There are fewer counters than a byte has values.
+        unmatched: (verdict.unmatched.counter() & 0xff) as u8,
         passes: verdict.passes().into(),
         rejects: verdict.reject.into(),
         is_answered: 1,

@@ -289,7 +289,7 @@ impl Kernel {
     /// Has packets judged by another policy, too, without touching them.
     ///
     /// # Errors
-    /// [`WatchError`]; nothing is on trial then that was not before.
+    /// [`WatchError`]; nothing is on trial then that was not before, and perhaps nothing.
     pub fn try_out(&mut self, policy: Policy) -> Result<(), WatchError> {
         self.loaded.load_observer(&self.calls)?;
         self.sightings.forget_trial().map_err(SyncError::from)?;

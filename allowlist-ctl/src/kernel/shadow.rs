@@ -57,7 +57,7 @@ impl Enforced {
     /// Puts a policy on trial, in the place of another one.
     ///
     /// # Errors
-    /// [`SyncError`]; what was on trial stays so.
+    /// [`SyncError`]; what was on trial may stay so, or nothing is.
     pub(super) fn try_out(&mut self, policy: Policy, clock: &BootClock) -> Result<(), SyncError> {
         let interfaces = self.interfaces().clone();
         self.build_selections(&policy, &interfaces)?;
@@ -73,7 +73,12 @@ impl Enforced {
                 let candidate = Candidate { policy, tries, table, has_wrong_ends: false };
                 let before = self.trial.candidate.replace(candidate);
                 self.retire_candidate(before);
-                self.publish_anew()
+                let published = self.publish_anew();
+                if published.is_err() {
+                    let unseen = self.trial.candidate.take();
+                    self.retire_candidate(unseen);
+                }
+                published
             }
             Err(error) => {
                 for tries in tries.into_values() {
