@@ -112,11 +112,12 @@ fn whoever_types_what_the_guide_says_sees_an_alert_fire_and_end() -> Result<()> 
         mount --bind {root}/lib /var/lib
         mount --bind {root}/log /var/log
         mount --bind {root}/run /run
-        mount --bind {root}/tmp /tmp
         PATH={programs}:$PATH
         cd {project}
         {commands}
         ",
+        // The project itself may lie below /tmp, which therefore stays where it is.
+        commands = commands.replace("/tmp/", &format!("{}/tmp/", root.display())),
         bpffs = server.bpffs().display(),
         root = root.display(),
         programs = PathBuf::from(CTL).parent().context("no directory")?.display(),
