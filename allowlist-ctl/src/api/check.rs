@@ -74,11 +74,9 @@ pub struct Questions {
     pub questions: Vec<Question>,
 }
 
-/// The answers to several questions, by one revision.
+/// The answers to several questions, each by the policy of its moment.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answers {
-    /// The policy's revision.
-    pub revision: u64,
     /// In the order of the questions.
     pub answers: Vec<CheckAnswer>,
 }
@@ -86,6 +84,9 @@ pub struct Answers {
 /// The answer to a question.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckAnswer {
+    /// The policy's revision, where it is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// How it would be judged, for each service that was asked for.
     pub checks: Vec<Check>,
     /// Why it cannot be answered.

@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     api::{
-        Answers, AuditTrail, AuditVerification, ChangeEvent, Checks, DroppedPacket, Drops,
-        ErrorCode, EventKinds, InterfaceStatus, Listing, LostEvents, MAX_BODY, MAX_QUESTIONS,
-        PolicyDocument, Problem, Question, Questions, Revisions, Status,
+        Answers, AuditTrail, AuditVerification, ChangeEvent, CheckAnswer, Checks, DroppedPacket,
+        Drops, ErrorCode, EventKinds, InterfaceStatus, Listing, LostEvents, MAX_BODY,
+        MAX_QUESTIONS, PolicyDocument, Problem, Question, Questions, Revisions, Status,
     },
     policy::{Name, near::nearest},
     store::audit::Filter,
@@ -130,15 +130,7 @@ pub(super) async fn verify_audit(
 pub(super) async fn check(State(office): State<Office>, request: Request) -> Answered<Checks> {
     office.viewer(&request)?;
     let question: Question = query(request.uri())?;
-    let Answers { revision, answers } = office.desk.check(vec![question]).await?;
-    let mut checks = Vec::new();
-    for answer in answers {
-        match answer.problem {
-            Some(problem) => return Err(problem),
-            None => checks.extend(answer.checks),
-        }
-    }
-    Ok(Answer(Checks { revision, checks }))
+    office.desk.check(question).await.map(Answer)
 }
 
 pub(super) async fn check_many(
@@ -153,7 +145,21 @@ pub(super) async fn check_many(
         return Err(Problem::new(ErrorCode::Invalid, message)
             .hint(format!("ask at most {MAX_QUESTIONS} at once")));
     }
-    office.desk.check(questions).await.map(Answer)
+    let mut answers = Vec::new();
+    // Each in its turn: changes go between them.
+    for question in questions {
+        answers.push(match office.desk.check(question).await {
+            Ok(Checks { revision, checks }) => {
+                CheckAnswer { revision: Some(revision), checks, problem: None }
+            }
+            // What is wrong with the kernel is wrong for all of them.
+            Err(problem) if problem.code == ErrorCode::Failed => return Err(problem),
+            Err(problem) => {
+                CheckAnswer { revision: None, checks: Vec::new(), problem: Some(problem) }
+            }
+        });
+    }
+    Ok(Answer(Answers { answers }))
 }
 
 /// The query of a request for drops.

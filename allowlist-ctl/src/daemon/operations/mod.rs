@@ -51,7 +51,7 @@ fn reading() -> Vec<Operation> {
             .query::<Question>()
             .fails(&[NotFound]),
         Op::post("/v1/check", "checkMany", reading::check_many)
-            .says("Tells the same of several packets, by one revision")
+            .says("Tells the same of several packets")
             .takes_no_query()
             .body::<Questions>(),
         Op::get("/v1/drops", "drops", reading::drops)

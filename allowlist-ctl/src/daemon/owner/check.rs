@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Owner;
 use crate::{
     api::{
-        Answers, Check, CheckAnswer, CheckReason, CheckVerdict, CheckedEntry, ErrorCode, ListedBy,
-        Problem, Question,
+        Check, CheckReason, CheckVerdict, CheckedEntry, Checks, ErrorCode, ListedBy, Problem,
+        Question,
     },
     daemon::{
         check::{Aim, aims, cut, source},
@@ -41,26 +41,15 @@ struct Expected {
 }
 
 impl Owner {
-    /// Answers questions, by one revision; what is wrong with one is said of that one.
-    pub(super) fn check(&mut self, questions: &[Question]) -> Result<Answers, Problem> {
-        let mut answers = Vec::new();
-        for question in questions {
-            answers.push(match self.check_one(question) {
-                Ok(checks) => CheckAnswer { checks, problem: None },
-                // What is wrong with the kernel is wrong for all of them.
-                Err(problem) if problem.code == ErrorCode::Failed => return Err(problem),
-                Err(problem) => CheckAnswer { checks: Vec::new(), problem: Some(problem) },
-            });
-        }
-        Ok(Answers { revision: self.kernel.policy().revision, answers })
-    }
-
-    fn check_one(&mut self, question: &Question) -> Result<Vec<Check>, Problem> {
-        let aims = aims(question, self.kernel.policy())?;
+    /// Answers a question. It is about one packet for each service at most, so that nobody waits long for his turn.
+    pub(super) fn check(&mut self, question: &Question) -> Result<Checks, Problem> {
+        let policy = self.kernel.policy().clone();
+        let aims = aims(question, &policy)?;
         if let Some(interface) = &question.interface {
             self.check_interface(interface)?;
         }
-        aims.iter().map(|aim| self.judge(question, aim)).collect()
+        let checks = aims.iter().map(|aim| self.judge(&policy, question, aim));
+        Ok(Checks { revision: policy.revision, checks: checks.collect::<Result<_, _>>()? })
     }
 
     /// Whether there is such an interface, or one is filtered by that name.
@@ -94,8 +83,7 @@ impl Owner {
         })
     }
 
-    fn judge(&mut self, question: &Question, aim: &Aim) -> Result<Check, Problem> {
-        let policy = self.kernel.policy().clone();
+    fn judge(&mut self, policy: &Policy, question: &Question, aim: &Aim) -> Result<Check, Problem> {
         let named = aim.service.as_ref().and_then(|name| policy.services.get_key_value(name));
         let source = source(question);
         let check = |verdict, reason| Check {
@@ -128,7 +116,7 @@ impl Owner {
             cut: cut(question),
         };
         let told = self.kernel.explain(&packet.frame(), ingress.ifindex).map_err(unexplained)?;
-        let expected = self.compare(&policy, &packet, &ingress, &told)?;
+        let expected = self.compare(policy, &packet, &ingress, &told)?;
         let interface = Some(ingress.name);
         let verdict = if told.passes == 1 { CheckVerdict::Admitted } else { CheckVerdict::Dropped };
         let (Some((name, service)), Some(judgement)) = (
@@ -144,7 +132,7 @@ impl Owner {
                 Check { service: None, mode: None, action: None, ..blank }
             });
         };
-        let entry = |decided: Option<Decided>| self.entry(&policy, service, decided);
+        let entry = |decided: Option<Decided>| self.entry(policy, service, decided);
         let (entry, next) = (entry(judgement.entry), entry(judgement.next));
         let reason = match (judgement.judged, &entry) {
             (Judged::AdmittedOpen, _) => CheckReason::Open,

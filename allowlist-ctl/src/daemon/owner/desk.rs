@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{Deed, Owner, Task};
 use crate::{
     api::{
-        Answers, AuditTrail, AuditVerification, ChangeOptions, Changed, EndedWatches, ErrorCode,
+        AuditTrail, AuditVerification, ChangeOptions, Changed, Checks, EndedWatches, ErrorCode,
         Problem, Question, Revisions, Trial, TrialQuery, TrialReport, Watching,
     },
     daemon::{access::Access, caller::Caller, follow::News},
@@ -164,12 +164,9 @@ impl Desk {
         problem
     }
 
-    /// How packets would be judged.
-    pub(in crate::daemon) async fn check(
-        &self,
-        questions: Vec<Question>,
-    ) -> Result<Answers, Problem> {
-        self.ask(move |owner| owner.check(&questions)).await
+    /// How packets of a question would be judged.
+    pub(in crate::daemon) async fn check(&self, question: Question) -> Result<Checks, Problem> {
+        self.ask(move |owner| owner.check(&question)).await
     }
 
     /// Rows of the audit trail.

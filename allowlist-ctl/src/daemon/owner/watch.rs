@@ -67,7 +67,7 @@ pub(in crate::daemon) fn judged<'a>(
     name: &Name,
 ) -> Result<&'a crate::policy::Service, Problem> {
     let Some(service) = policy.services.get(name) else {
-        let message = format!("there is no service '{name}'");
+        let message = format!("there is no service {}", policy.unknown_service(name));
         let hint = if policy.groups.contains_key(name) {
             "it is a group: name a service that includes it"
         } else {
