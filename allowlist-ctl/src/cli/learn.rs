@@ -1,6 +1,6 @@
 //! Entries proposed for a service, from the sources that are seen.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use hyper::Method;
 
@@ -12,6 +12,7 @@ use super::{
     interrupt::Interrupts,
     render,
     request::{Body, Request},
+    run::print_json,
     when,
 };
 use crate::{
@@ -69,8 +70,7 @@ pub(super) fn learn(
     let path = format!("/v1/services/{name}/proposal?tighten={tighten}");
     let proposal: Proposal = client.send(&Request::get(path))?.document()?;
     if json {
-        serde_json::to_writer(&mut *console.stdout, &proposal).map_err(io::Error::from)?;
-        return Ok(writeln!(console.stdout)?);
+        return print_json(&proposal, console);
     }
     render::proposal(&proposal, console.stdout)?;
     let mut warnings = warnings(&proposal, seconds.is_some());

@@ -7,9 +7,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use clap::Parser as _;
 use tempfile::TempDir;
 
-use super::console::{Console, Paint};
+use super::{
+    args::Args,
+    console::{Console, Paint},
+    run::run,
+};
 
 /// What was written to a console.
 #[derive(Default)]
@@ -54,6 +59,16 @@ impl Screen {
     pub(super) fn stderr(&self) -> String {
         String::from_utf8(self.stderr.clone()).unwrap()
     }
+}
+
+/// How a command ends whose requests are answered so, what it wrote, and what was asked.
+pub(super) fn typed(line: &str, answers: &[String]) -> (u8, String, String, Vec<String>) {
+    let daemon = FakeDaemon::answering(answers.iter().map(String::as_str));
+    let line = format!("allowlist-ctl --socket {} {line}", daemon.socket().display());
+    let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+    let mut screen = Screen::default();
+    let exit = run(&args, &mut screen.console());
+    (exit as u8, screen.stdout(), screen.stderr(), daemon.requests())
 }
 
 /// A daemon that gives each connection one of these answers, whatever it is asked.

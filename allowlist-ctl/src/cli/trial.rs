@@ -1,10 +1,6 @@
 //! A policy on trial.
 
-use std::{
-    io::{self, BufRead},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io::BufRead, path::PathBuf, time::Duration};
 
 use hyper::Method;
 
@@ -18,6 +14,7 @@ use super::{
     interrupt::Interrupts,
     render,
     request::{Body, Request, with_query},
+    run::print_json,
     when,
 };
 use crate::{
@@ -118,8 +115,7 @@ pub(super) fn end(
     let report: TrialReport =
         client.send(&Request::to(Method::DELETE, path, Body::Empty))?.document()?;
     if json {
-        serde_json::to_writer(&mut *console.stdout, &report).map_err(io::Error::from)?;
-        return Ok(writeln!(console.stdout)?);
+        return print_json(&report, console);
     }
     Ok(render::trial(&report, next, console.stdout, console.paint)?)
 }

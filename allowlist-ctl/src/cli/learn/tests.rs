@@ -1,10 +1,4 @@
-use clap::Parser as _;
-
-use crate::cli::{
-    args::Args,
-    run::run,
-    testing::{FakeDaemon, Screen, http},
-};
+use crate::cli::testing::{http, typed};
 
 const WATCHING: &str = r#"{"id":7,"service":"redis","by":{"uid":0,"name":"root"},"since":"2026-11-25T09:00:00Z","until":"2026-11-25T09:00:01Z","seconds_left":1}"#;
 
@@ -13,16 +7,6 @@ fn proposal(mode: &str, noted: bool) -> String {
     format!(
         r#"{{"service":"redis","revision":3,"mode":"{mode}","state":"open","tighten":false,"noted":{noted},"proposed":[],"kept":[],"left_out":{{"admitted":0,"excepted":0,"denied":0,"ended":0}},"unproven":0,"addresses":0,"packets":0,"connections":0,"incomplete":false,"warnings":[]}}"#
     )
-}
-
-/// How a command ends whose requests are answered so, and what was asked.
-fn typed(line: &str, answers: &[String]) -> (u8, String, String, Vec<String>) {
-    let daemon = FakeDaemon::answering(answers.iter().map(String::as_str));
-    let line = format!("allowlist-ctl --socket {} {line}", daemon.socket().display());
-    let args = Args::try_parse_from(line.split_whitespace()).unwrap();
-    let mut screen = Screen::default();
-    let exit = run(&args, &mut screen.console());
-    (exit as u8, screen.stdout(), screen.stderr(), daemon.requests())
 }
 
 #[test]

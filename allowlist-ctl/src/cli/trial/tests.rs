@@ -2,8 +2,7 @@ use clap::Parser as _;
 
 use crate::cli::{
     args::Args,
-    run::run,
-    testing::{FakeDaemon, Screen, http},
+    testing::{http, typed},
 };
 
 const TRIAL: &str = r#"{"id":7,"what":"replace redis","by":{"uid":0,"name":"root"},"since":"2026-11-25T09:00:00Z","until":"2026-11-25T09:00:01Z","seconds_left":1,"revision":3}"#;
@@ -12,16 +11,6 @@ fn report() -> String {
     format!(
         r#"{{"trial":{TRIAL},"ended":"2026-11-25T09:00:01Z","differs":true,"revision":3,"packets":0,"newly_dropped":0,"newly_admitted":0,"sources":[],"cuts":[],"opens":[],"incomplete":false}}"#
     )
-}
-
-/// How a command ends whose requests are answered so, and what was asked.
-fn typed(line: &str, answers: &[String]) -> (u8, String, String, Vec<String>) {
-    let daemon = FakeDaemon::answering(answers.iter().map(String::as_str));
-    let line = format!("allowlist-ctl --socket {} {line}", daemon.socket().display());
-    let args = Args::try_parse_from(line.split_whitespace()).unwrap();
-    let mut screen = Screen::default();
-    let exit = run(&args, &mut screen.console());
-    (exit as u8, screen.stdout(), screen.stderr(), daemon.requests())
 }
 
 #[test]

@@ -85,15 +85,22 @@ fn try_to_bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// What is served, one page at a time: whoever asks for many at once keeps one CPU busy and no more.
+struct Pages {
+    shared: Arc<Shared>,
+    turn: Semaphore,
+}
+
 /// Serves until it is dropped.
 pub(in crate::daemon) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let pages = Arc::new(Pages { shared, turn: Semaphore::new(1) });
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let shared = Arc::clone(&shared);
+                let pages = Arc::clone(&pages);
                 tokio::spawn(async move {
-                    if timeout(DEADLINE, connection(stream, shared)).await.is_err() {
+                    if timeout(DEADLINE, connection(stream, pages)).await.is_err() {
                         debug!("a connection for metrics took too long");
                     }
                     drop(place);
@@ -104,10 +111,10 @@ pub(in crate::daemon) async fn serve(listener: TcpListener, shared: Arc<Shared>)
     }
 }
 
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
+async fn connection(stream: TcpStream, pages: Arc<Pages>) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&request, shared).await) }
+        let pages = Arc::clone(&pages);
+        async move { Ok::<_, Infallible>(answer(&request, &pages).await) }
     });
     let served = connections::http(MAX_HEAD)
         .keep_alive(false)
@@ -118,7 +125,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(request: &Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Bytes>> {
+async fn answer(request: &Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
     if request.uri().path() != PATH {
         return plain(StatusCode::NOT_FOUND, format!("there is only {PATH}\n"));
     }
@@ -127,6 +134,8 @@ async fn answer(request: &Request<Incoming>, shared: Arc<Shared>) -> Response<Fu
         answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
         return answer;
     }
+    let _turn = pages.turn.acquire().await;
+    let shared = Arc::clone(&pages.shared);
     match spawn_blocking(move || text(&shared)).await {
         Ok(Ok(text)) => {
             let mut answer = plain(StatusCode::OK, text);
