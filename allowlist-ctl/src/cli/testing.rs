@@ -63,10 +63,18 @@ impl Screen {
 
 /// How a command ends whose requests are answered so, what it wrote, and what was asked.
 pub(super) fn typed(line: &str, answers: &[String]) -> (u8, String, String, Vec<String>) {
+    typed_at(line, Screen::default(), answers)
+}
+
+/// The same at a screen.
+pub(super) fn typed_at(
+    line: &str,
+    mut screen: Screen,
+    answers: &[String],
+) -> (u8, String, String, Vec<String>) {
     let daemon = FakeDaemon::answering(answers.iter().map(String::as_str));
     let line = format!("allowlist-ctl --socket {} {line}", daemon.socket().display());
     let args = Args::try_parse_from(line.split_whitespace()).unwrap();
-    let mut screen = Screen::default();
     let exit = run(&args, &mut screen.console());
     (exit as u8, screen.stdout(), screen.stderr(), daemon.requests())
 }

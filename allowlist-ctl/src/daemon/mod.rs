@@ -8,6 +8,7 @@ mod answer;
 mod args;
 mod ask;
 mod caller;
+mod changing;
 mod check;
 mod config;
 mod connections;
@@ -27,12 +28,12 @@ mod logging;
 mod metrics;
 mod notify;
 mod observing;
+mod office;
 mod operations;
 mod owner;
 mod ports;
 mod privileges;
 mod reading;
-mod routes;
 mod shared;
 mod signals;
 mod socket;
@@ -178,7 +179,7 @@ async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
     };
     info!(socket = path, "ready");
     notify::ready();
-    let router = routes::router(desk.clone(), shared, Arc::clone(&access));
+    let router = office::router(desk.clone(), shared, Arc::clone(&access));
     let end = async {
         tokio::select! {
             () = signals.end() => {

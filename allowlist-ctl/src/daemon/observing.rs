@@ -5,9 +5,10 @@ use tokio::task::spawn_blocking;
 
 use super::{
     answer::{Answer, NoQuery, body, query, read_json},
+    changing::{entries_of, is_text},
     document::plan,
     learning,
-    routes::{Answered, Office, Subject, caller, entries_of, is_text, name},
+    office::{Answered, Office, Subject, caller, name},
 };
 use crate::{
     api::{

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use super::{
     answer::{Answer, NoQuery, Reply, Streamed, body, query, read_json},
     listing, metrics,
-    routes::{Answered, Office, Subject, caller, name},
+    office::{Answered, Office, Subject, caller, name},
     status,
 };
 use crate::{

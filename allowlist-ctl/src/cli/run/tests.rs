@@ -1,24 +1,14 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::cli::testing::{FakeDaemon, Screen, http};
+use crate::cli::testing::{Screen, http, typed, typed_at};
 
 const UNCONFIRMED: &str = r#"{"error":{"code":"unconfirmed","message":"after this, redis is accessible to everyone","hint":"--yes does it without asking","revision":4}}"#;
 const CHANGED: &str = r#"{"revision":5,"changed":true,"dry_run":false,"added":0,"updated":0,"unchanged":0,"removed":1,"messages":["No entries: redis is accessible to everyone."],"warnings":["look after it"],"differences":{"items":[],"omitted":0}}"#;
 
-/// The exit code, stdout and stderr of a command whose requests are answered so, and the requests.
-fn typed(line: &str, mut screen: Screen, answers: &[String]) -> (u8, String, String, Vec<String>) {
-    let daemon = FakeDaemon::answering(answers.iter().map(String::as_str));
-    let line = format!("allowlist-ctl --socket {} {line}", daemon.socket().display());
-    let args = Args::try_parse_from(line.split_whitespace()).unwrap();
-    let exit = run(&args, &mut screen.console());
-    (exit as u8, screen.stdout(), screen.stderr(), daemon.requests())
-}
-
 #[test]
 fn a_change_says_what_happened() {
-    let (exit, stdout, stderr, _) =
-        typed("remove redis ::1 --yes", Screen::default(), &[http(200, CHANGED)]);
+    let (exit, stdout, stderr, _) = typed("remove redis ::1 --yes", &[http(200, CHANGED)]);
     assert_eq!(exit, 0, "{stderr}");
     assert_eq!(
         stdout,
@@ -29,11 +19,9 @@ fn a_change_says_what_happened() {
 
 #[test]
 fn json_is_the_daemons_document() {
-    let (exit, stdout, stderr, _) =
-        typed("remove redis ::1 --json", Screen::default(), &[http(200, CHANGED)]);
+    let (exit, stdout, stderr, _) = typed("remove redis ::1 --json", &[http(200, CHANGED)]);
     assert_eq!((exit, stdout, stderr), (0, format!("{CHANGED}\n"), String::new()));
-    let (exit, stdout, stderr, _) =
-        typed("remove redis ::1 --json", Screen::default(), &[http(409, UNCONFIRMED)]);
+    let (exit, stdout, stderr, _) = typed("remove redis ::1 --json", &[http(409, UNCONFIRMED)]);
     assert_eq!((exit, stdout, stderr), (5, String::new(), format!("{UNCONFIRMED}\n")));
 }
 
@@ -49,7 +37,7 @@ fn drops_are_asked_for_as_many_as_are_shown() {
         ("drops --json --limit 7", "GET /v1/drops?limit=7 HTTP/1.1\r\n", &document),
     ];
     for (line, request, expected) in table {
-        let (exit, stdout, stderr, requests) = typed(line, Screen::default(), &[http(200, drops)]);
+        let (exit, stdout, stderr, requests) = typed(line, &[http(200, drops)]);
         assert_eq!((exit, stdout.as_str(), stderr.as_str()), (0, expected, ""), "{line}");
         assert!(requests[0].starts_with(request), "{line}: {}", requests[0]);
     }
@@ -57,8 +45,7 @@ fn drops_are_asked_for_as_many_as_are_shown() {
 
 #[test]
 fn without_a_terminal_the_question_is_a_refusal() {
-    let (exit, stdout, stderr, requests) =
-        typed("remove redis ::1", Screen::default(), &[http(409, UNCONFIRMED)]);
+    let (exit, stdout, stderr, requests) = typed("remove redis ::1", &[http(409, UNCONFIRMED)]);
     assert_eq!((exit, stdout.as_str(), requests.len()), (5, "", 1));
     assert_eq!(
         stderr,
@@ -71,7 +58,7 @@ fn a_yes_is_for_what_was_asked_about() {
     for yes in ["y\n", "Yes\n", " y \r\n"] {
         let answers = [http(409, UNCONFIRMED), http(200, CHANGED)];
         let (exit, _, stderr, requests) =
-            typed("remove redis ::1", Screen::answering(yes), &answers);
+            typed_at("remove redis ::1", Screen::answering(yes), &answers);
         assert_eq!(exit, 0, "{yes:?}");
         let asked = "warning: after this, redis is accessible to everyone\nContinue? [y/N] ";
         assert!(stderr.starts_with(asked), "{stderr}");
@@ -88,7 +75,7 @@ fn a_yes_is_for_what_was_asked_about() {
 fn everything_but_a_yes_is_a_no() {
     for no in ["n\n", "\n", "", "yesterday\n"] {
         let (exit, stdout, stderr, requests) =
-            typed("remove redis ::1", Screen::answering(no), &[http(409, UNCONFIRMED)]);
+            typed_at("remove redis ::1", Screen::answering(no), &[http(409, UNCONFIRMED)]);
         assert_eq!((exit, stdout.as_str(), requests.len()), (5, "", 1), "{no:?}");
         assert!(stderr.ends_with("error: not confirmed, nothing was changed\n"), "{stderr}");
     }
@@ -96,13 +83,13 @@ fn everything_but_a_yes_is_a_no() {
 
 #[test]
 fn bad_arguments_are_told_before_anybody_is_asked() {
-    let (exit, _, stderr, _) = typed("add redis 10.0.0.5/24 x", Screen::default(), &[]);
+    let (exit, _, stderr, _) = typed("add redis 10.0.0.5/24 x", &[]);
     assert_eq!(exit, 2);
     assert!(
         stderr.starts_with("error: 2 arguments cannot be read\n  10.0.0.5/24 has host"),
         "{stderr}"
     );
-    let (exit, _, stderr, _) = typed("replace redis -f /nowhere/x", Screen::default(), &[]);
+    let (exit, _, stderr, _) = typed("replace redis -f /nowhere/x", &[]);
     assert_eq!(exit, 1);
     assert!(stderr.starts_with("error: cannot read /nowhere/x: No such file"), "{stderr}");
 }
@@ -127,11 +114,11 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
 #[test]
 fn completions_are_made_for_each_shell() {
     for (shell, mark) in [("bash", "complete -F"), ("zsh", "#compdef"), ("fish", "complete -c")] {
-        let (exit, stdout, ..) = typed(&format!("completions {shell}"), Screen::default(), &[]);
+        let (exit, stdout, ..) = typed(&format!("completions {shell}"), &[]);
         assert_eq!(exit, 0);
         assert!(stdout.contains(mark) && stdout.contains("unprotect"), "{shell}");
     }
-    let (exit, ..) = typed("completions fish --json", Screen::default(), &[]);
+    let (exit, ..) = typed("completions fish --json", &[]);
     assert_eq!(exit, 2);
 }
 
@@ -139,14 +126,12 @@ fn completions_are_made_for_each_shell() {
 fn a_trail_that_was_altered_is_a_failure() {
     let whole = r#"{"rows":2,"first":1,"last":2,"pruned":0,"head_hash":"00","broken":null}"#;
     let altered = whole.replace("null", r#"{"id":2,"what":"altered"}"#);
-    let (exit, stdout, ..) = typed("audit --verify", Screen::default(), &[http(200, whole)]);
+    let (exit, stdout, ..) = typed("audit --verify", &[http(200, whole)]);
     assert_eq!((exit, &*stdout), (0, "The audit trail is whole: 2 rows, 1 to 2\n"));
-    let (exit, stdout, stderr, _) =
-        typed("audit --verify", Screen::default(), &[http(200, &altered)]);
+    let (exit, stdout, stderr, _) = typed("audit --verify", &[http(200, &altered)]);
     assert_eq!(exit, 1);
     assert!(stdout.starts_with("The audit trail was altered at row 2: "), "{stdout}");
     assert!(stderr.starts_with("error: the audit trail is not as it was written\n"), "{stderr}");
-    let (exit, stdout, ..) =
-        typed("audit --verify --json", Screen::default(), &[http(200, &altered)]);
+    let (exit, stdout, ..) = typed("audit --verify --json", &[http(200, &altered)]);
     assert_eq!((exit, stdout), (1, format!("{altered}\n")));
 }

@@ -11,8 +11,9 @@ use hyper::body::Bytes;
 pub(super) use self::operation::Answers;
 use self::operation::{Operation, Role};
 use super::{
+    changing,
+    office::Office,
     reading::{self, AuditQuery, DropsQuery, EventsQuery},
-    routes::{self, Office},
 };
 use crate::api::{
     AttachSettings, EntrySpecs,
@@ -70,69 +71,69 @@ fn reading() -> Vec<Operation> {
 fn changing() -> Vec<Operation> {
     use Operation as Op;
     vec![
-        Op::put("/v1/lists/{name}", "replace", routes::replace)
+        Op::put("/v1/lists/{name}", "replace", changing::replace)
             .says("Makes the entries of a service or group exactly these")
             .changes(Role::Editor)
             .body::<EntrySpecs>()
             .or_lines("An entry a line, `# comment` behind it")
             .fails(&[NotFound, Guarded, Unconfirmed, InvalidLines]),
-        Op::post("/v1/lists/{name}/add", "add", routes::add)
+        Op::post("/v1/lists/{name}/add", "add", changing::add)
             .says("Adds entries to a service or group")
             .changes(Role::Editor)
             .body::<EntrySpecs>()
             .fails(&[NotFound, Guarded]),
-        Op::post("/v1/lists/{name}/remove", "remove", routes::remove)
+        Op::post("/v1/lists/{name}/remove", "remove", changing::remove)
             .says("Removes entries from a service or group")
             .changes(Role::Editor)
             .body::<EntrySpecs>()
             .fails(&[NotFound, Guarded, Unconfirmed]),
-        Op::put("/v1/services/{name}", "protect", routes::protect)
+        Op::put("/v1/services/{name}", "protect", changing::protect)
             .says("Makes a service, or changes one")
             .changes(Role::Admin)
             .body::<ServiceSettings>()
             .fails(&[NotFound, Guarded, Unconfirmed, Conflict]),
-        Op::delete("/v1/services/{name}", "unprotect", routes::unprotect)
+        Op::delete("/v1/services/{name}", "unprotect", changing::unprotect)
             .says("Removes a service and its entries")
             .changes(Role::Admin)
             .fails(&[NotFound, Guarded, Unconfirmed]),
-        Op::put("/v1/services/{name}/mode", "mode", routes::set_mode)
+        Op::put("/v1/services/{name}/mode", "mode", changing::set_mode)
             .says("Switches a service")
             .changes(Role::Admin)
             .body::<ModeSetting>()
             .fails(&[NotFound, Guarded]),
-        Op::put("/v1/groups/{name}", "group", routes::set_group)
+        Op::put("/v1/groups/{name}", "group", changing::set_group)
             .says("Makes a group, or changes one")
             .changes(Role::Admin)
             .optional_body::<GroupSettings>()
             .fails(&[Guarded, Unconfirmed, Conflict]),
-        Op::delete("/v1/groups/{name}", "ungroup", routes::remove_group)
+        Op::delete("/v1/groups/{name}", "ungroup", changing::remove_group)
             .says("Removes a group that no service includes, and its entries")
             .changes(Role::Admin)
             .fails(&[NotFound, Guarded, Conflict, InUse]),
-        Op::put("/v1/policy", "apply", routes::apply)
+        Op::put("/v1/policy", "apply", changing::apply)
             .says("Makes the whole policy so")
             .changes(Role::Admin)
             .body::<PolicyDocument>()
             .fails(&[NotFound, Guarded, Unconfirmed, Conflict, InvalidLines]),
-        Op::post("/v1/confirm", "confirm", routes::confirm)
+        Op::post("/v1/confirm", "confirm", changing::confirm)
             .says("Keeps the pending change")
             .changes(Role::Settler)
             .fails(&[NotFound]),
-        Op::post("/v1/rollback", "rollback", routes::roll_back)
+        Op::post("/v1/rollback", "rollback", changing::roll_back)
             .says("Undoes the pending change, or goes back to an earlier revision")
             .changes(Role::Settler)
             .optional_body::<Rollback>()
             .fails(&[NotFound, Guarded, Unconfirmed]),
-        Op::put("/v1/interfaces/{name}", "attach", routes::attach)
+        Op::put("/v1/interfaces/{name}", "attach", changing::attach)
             .says("Puts the filter on an interface")
             .changes(Role::Admin)
             .optional_body::<AttachSettings>()
             .fails(&[NotFound, Guarded, Conflict]),
-        Op::delete("/v1/interfaces/{name}", "detach", routes::detach)
+        Op::delete("/v1/interfaces/{name}", "detach", changing::detach)
             .says("Takes the filter off an interface")
             .changes(Role::Admin)
             .fails(&[NotFound, Unconfirmed]),
-        Op::post("/v1/shutdown", "shutdown", routes::shutdown)
+        Op::post("/v1/shutdown", "shutdown", changing::shutdown)
             .says("Stops the daemon; the filter stays in force unless it is to be taken off")
             .needs(Role::Admin)
             .takes_no_query()

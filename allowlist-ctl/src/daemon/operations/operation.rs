@@ -13,7 +13,7 @@ use crate::{
     api::{ChangeOptions, ErrorCode, Problem},
     daemon::{
         answer::{NoQuery, Reply},
-        routes::{Office, Subject},
+        office::{Office, Subject},
     },
 };
 
