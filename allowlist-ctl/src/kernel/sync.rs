@@ -3,10 +3,12 @@
 //! A few entries of one list are changed in place. Everything else is built beside what is in force, and one
 //! pointer is swapped; what was in force is freed later.
 
+mod building;
+mod in_place;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    thread,
 };
 
 use allowlist_common::abi::{PolicyTable, maps};
@@ -15,17 +17,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     clock::boot_clock,
-    edits::{
-        Edit, FamilyKey, changed_families, few_edits, nodes_v4, nodes_v6, selection_v4,
-        selection_v6,
-    },
+    edits::{selection_v4, selection_v6},
     error::{LoadError, SyncError},
     live_table::LiveTable,
     load::Loaded,
-    pool::{Installed, Pool},
+    pool::Pool,
     retry::Calls,
     shadow::Trial,
-    tries::{Built, Family, Held, Tries},
+    tries::{Built, Held, Tries},
 };
 use crate::policy::{
     ListNumber, Policy, Service, Sources,
@@ -35,16 +34,11 @@ use crate::policy::{
 
 /// By so much the wall clock must have been set for ends to be written anew.
 const CLOCK_STEP: SignedDuration = SignedDuration::from_secs(1);
-/// Up to so many entries are changed in place.
-const IN_PLACE: usize = 1024;
 
 pub(super) type Root = ArrayOfMaps<MapData, MapData>;
 
 /// The lists whose entries a trie holds. Services that the same lists decide about share their tries.
 pub(super) type Lists = Vec<ListNumber>;
-
-/// What was built of a family: nothing where that was not wanted, no trie where it has no entries.
-type BuiltTrie<A> = Result<Option<Option<Installed<A>>>, SyncError>;
 
 /// The maps, and the policy that they enforce.
 pub(super) struct Enforced {
@@ -62,12 +56,6 @@ pub(super) struct Enforced {
     pub(super) watched: BTreeSet<u16>,
     pub(super) trial: Trial,
     calls: Calls,
-}
-
-/// The edits of one trie.
-struct Edits<'a> {
-    lists: &'a Lists,
-    edits: Vec<(FamilyKey, Edit)>,
 }
 
 impl Enforced {
@@ -244,70 +232,6 @@ impl Enforced {
         Ok(())
     }
 
-    /// Makes a change in place where it is small and inside one list; `false` where it is not.
-    ///
-    /// The tables must be the same before and after.
-    fn change_in_place(
-        &mut self,
-        needed: &BTreeMap<Lists, Sources>,
-        clock: &BootClock,
-    ) -> Result<bool, SyncError> {
-        let Some(edits) = self.edits_in_place(needed, clock) else { return Ok(false) };
-        if let Err(error) = self.make_edits(&edits) {
-            let whole = self.mend(clock);
-            return Err(if whole { SyncError::Refused(error) } else { SyncError::HalfDone(error) });
-        }
-        for (lists, sources) in needed {
-            if let Some(held) = self.tries.get_mut(lists) {
-                held.sources = sources.clone();
-            }
-        }
-        Ok(true)
-    }
-
-    /// The edits of each trie, where they are few, and all of one list's entries.
-    fn edits_in_place<'a>(
-        &self,
-        needed: &'a BTreeMap<Lists, Sources>,
-        clock: &BootClock,
-    ) -> Option<Vec<Edits<'a>>> {
-        let mut all = Vec::new();
-        let mut changed = BTreeSet::new();
-        let mut room = IN_PLACE;
-        for (lists, sources) in needed {
-            let held = self.tries.get(lists).filter(|held| !held.is_damaged)?;
-            changed.extend(held.sources.changed_lists(sources));
-            let edits = few_edits(&held.sources, sources, clock, room)?;
-            room -= edits.len();
-            let edits: Vec<_> =
-                edits.into_iter().map(|edit| (FamilyKey::from(edit.prefix), edit)).collect();
-            let in_place = edits.iter().all(|(key, _)| held.tries.has_family_of(key));
-            if changed.len() > 1 || !in_place {
-                return None;
-            }
-            all.push(Edits { lists, edits });
-        }
-        Some(all)
-    }
-
-    /// Makes edits in place; on failure, those that were made are undone.
-    fn make_edits(&mut self, edits: &[Edits<'_>]) -> Result<(), MapError> {
-        for (number, of_trie) in edits.iter().enumerate() {
-            let Some(held) = self.tries.get_mut(of_trie.lists) else { continue };
-            for (done, (key, edit)) in of_trie.edits.iter().enumerate() {
-                let Err(error) = held.tries.set(key, edit.after) else { continue };
-                held.undo(&of_trie.edits[..done]);
-                for of_trie in edits[..number].iter().rev() {
-                    if let Some(held) = self.tries.get_mut(of_trie.lists) {
-                        held.undo(&of_trie.edits);
-                    }
-                }
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
     /// Takes the ends in the tries for wrong where somebody has set the wall clock since they were written: they are
     /// on the boot clock, which nobody sets.
     fn note_clock(&mut self, clock: &BootClock) {
@@ -331,89 +255,6 @@ impl Enforced {
         }
         let policy = self.policy.clone();
         self.build_and_swap(&policy, needed(&policy), clock).is_ok()
-    }
-
-    /// Builds the tries of every changed list beside those in force, and swaps the root.
-    fn build_and_swap(
-        &mut self,
-        next: &Policy,
-        needed: BTreeMap<Lists, Sources>,
-        clock: &BootClock,
-    ) -> Result<(), SyncError> {
-        let mut built = BTreeMap::new();
-        let swapped = self.build_changed(&needed, clock, &mut built).and_then(|()| {
-            let around = self.surroundings_with(next, &built);
-            Ok(self.publish(table::compile(next, &around)?)?)
-        });
-        if swapped.is_err() {
-            for Built { v4, v6 } in built.into_values() {
-                self.retire(Tries { v4: v4.into_trie(), v6: v6.into_trie() });
-            }
-            return swapped;
-        }
-        self.settle(needed, built);
-        Ok(())
-    }
-
-    fn build_changed(
-        &mut self,
-        needed: &BTreeMap<Lists, Sources>,
-        clock: &BootClock,
-        built: &mut BTreeMap<Lists, Built>,
-    ) -> Result<(), SyncError> {
-        for (lists, sources) in needed {
-            let changed = match self.tries.get(lists) {
-                Some(held) if !held.is_damaged => changed_families(&held.sources, sources),
-                _ => (true, true),
-            };
-            if changed == (false, false) {
-                continue;
-            }
-            let built = built.entry(lists.clone()).or_default();
-            let (v4, v6) = self.build_families(sources, clock, changed);
-            // What one family built is noted before the other one's error is reported.
-            let v6 = v6.map(|v6| built.v6 = v6.map_or(Family::Kept, Family::New));
-            built.v4 = v4?.map_or(Family::Kept, Family::New);
-            v6?;
-        }
-        Ok(())
-    }
-
-    /// Builds the tries of those families of some sources that are `wanted`, IPv4 first.
-    pub(super) fn build_families(
-        &mut self,
-        sources: &Sources,
-        clock: &BootClock,
-        wanted: (bool, bool),
-    ) -> (BuiltTrie<[u8; 4]>, BuiltTrie<[u8; 16]>) {
-        let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
-        let mut build_v4 = || pool_v4.build(nodes_v4(sources, clock));
-        let mut build_v6 = || pool_v6.build(nodes_v6(sources, clock));
-        // Large lists take a while, and the families have pools of their own: a thread for each.
-        thread::scope(|scope| {
-            let v6 = wanted.1.then(|| scope.spawn(&mut build_v6));
-            let v4 = wanted.0.then(&mut build_v4);
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            (v4.transpose(), v6.map(join).transpose())
-        })
-    }
-
-    /// Keeps what the new root refers to, and retires what it no longer does.
-    fn settle(&mut self, needed: BTreeMap<Lists, Sources>, mut built: BTreeMap<Lists, Built>) {
-        let gone = self.tries.extract_if(.., |lists, _| !needed.contains_key(lists));
-        for (_, held) in gone.collect::<Vec<_>>() {
-            self.retire(held.tries);
-        }
-        for (lists, sources) in needed {
-            let Built { v4, v6 } = built.remove(&lists).unwrap_or_default();
-            let Held { sources: held, tries, is_damaged } = self.tries.entry(lists).or_default();
-            let replaced = Tries { v4: v4.replace(&mut tries.v4), v6: v6.replace(&mut tries.v6) };
-            *held = sources;
-            *is_damaged = false;
-            self.retire(replaced);
-        }
     }
 
     pub(super) fn retire(&mut self, tries: Tries) {

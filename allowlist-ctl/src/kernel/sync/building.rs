@@ -1,0 +1,102 @@
+//! Everything else: built beside what is in force, which one pointer then leaves behind.
+
+use std::{collections::BTreeMap, thread};
+
+use super::{Enforced, Lists};
+use crate::{
+    kernel::{
+        edits::{changed_families, nodes_v4, nodes_v6},
+        error::SyncError,
+        pool::Installed,
+        tries::{Built, Family, Held, Tries},
+    },
+    policy::{Policy, Sources, entry::BootClock, table},
+};
+
+/// What was built of a family: nothing where that was not wanted, no trie where it has no entries.
+type BuiltTrie<A> = Result<Option<Option<Installed<A>>>, SyncError>;
+
+impl Enforced {
+    /// Builds the tries of every changed list beside those in force, and swaps the root.
+    pub(super) fn build_and_swap(
+        &mut self,
+        next: &Policy,
+        needed: BTreeMap<Lists, Sources>,
+        clock: &BootClock,
+    ) -> Result<(), SyncError> {
+        let mut built = BTreeMap::new();
+        let swapped = self.build_changed(&needed, clock, &mut built).and_then(|()| {
+            let around = self.surroundings_with(next, &built);
+            Ok(self.publish(table::compile(next, &around)?)?)
+        });
+        if swapped.is_err() {
+            for Built { v4, v6 } in built.into_values() {
+                self.retire(Tries { v4: v4.into_trie(), v6: v6.into_trie() });
+            }
+            return swapped;
+        }
+        self.settle(needed, built);
+        Ok(())
+    }
+
+    fn build_changed(
+        &mut self,
+        needed: &BTreeMap<Lists, Sources>,
+        clock: &BootClock,
+        built: &mut BTreeMap<Lists, Built>,
+    ) -> Result<(), SyncError> {
+        for (lists, sources) in needed {
+            let changed = match self.tries.get(lists) {
+                Some(held) if !held.is_damaged => changed_families(&held.sources, sources),
+                _ => (true, true),
+            };
+            if changed == (false, false) {
+                continue;
+            }
+            let built = built.entry(lists.clone()).or_default();
+            let (v4, v6) = self.build_families(sources, clock, changed);
+            // What one family built is noted before the other one's error is reported.
+            let v6 = v6.map(|v6| built.v6 = v6.map_or(Family::Kept, Family::New));
+            built.v4 = v4?.map_or(Family::Kept, Family::New);
+            v6?;
+        }
+        Ok(())
+    }
+
+    /// Builds the tries of those families of some sources that are `wanted`, IPv4 first.
+    pub(in crate::kernel) fn build_families(
+        &mut self,
+        sources: &Sources,
+        clock: &BootClock,
+        wanted: (bool, bool),
+    ) -> (BuiltTrie<[u8; 4]>, BuiltTrie<[u8; 16]>) {
+        let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
+        let mut build_v4 = || pool_v4.build(nodes_v4(sources, clock));
+        let mut build_v6 = || pool_v6.build(nodes_v6(sources, clock));
+        // Large lists take a while, and the families have pools of their own: a thread for each.
+        thread::scope(|scope| {
+            let v6 = wanted.1.then(|| scope.spawn(&mut build_v6));
+            let v4 = wanted.0.then(&mut build_v4);
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            (v4.transpose(), v6.map(join).transpose())
+        })
+    }
+
+    /// Keeps what the new root refers to, and retires what it no longer does.
+    fn settle(&mut self, needed: BTreeMap<Lists, Sources>, mut built: BTreeMap<Lists, Built>) {
+        let gone = self.tries.extract_if(.., |lists, _| !needed.contains_key(lists));
+        for (_, held) in gone.collect::<Vec<_>>() {
+            self.retire(held.tries);
+        }
+        for (lists, sources) in needed {
+            let Built { v4, v6 } = built.remove(&lists).unwrap_or_default();
+            let Held { sources: held, tries, is_damaged } = self.tries.entry(lists).or_default();
+            let replaced = Tries { v4: v4.replace(&mut tries.v4), v6: v6.replace(&mut tries.v6) };
+            *held = sources;
+            *is_damaged = false;
+            self.retire(replaced);
+        }
+    }
+}
