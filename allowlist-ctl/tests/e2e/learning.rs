@@ -152,6 +152,20 @@ fn in_mode_monitor_the_sources_are_known_already() -> Result<()> {
 }
 
 #[test]
+fn a_service_in_mode_monitor_has_its_sources_noted_after_a_restart_without_a_change() -> Result<()>
+{
+    let mut server = Server::with_redis()?;
+    let [v4, _] = server.network.server.port(REDIS);
+    server.done(&["protect", "redis", "tcp/6379", "--mode", "monitor"])?;
+    server.restart()?;
+    until("the source to be noted", PATIENCE, || {
+        served(server.alice(), v4).ok()?;
+        let proposal = server.json(&["learn", "redis"]).ok()?;
+        (proposal["packets"].as_u64()? > 0).then_some(())
+    })
+}
+
+#[test]
 fn nobody_who_is_denied_is_proposed() -> Result<()> {
     let server = Server::with_redis()?;
     let [v4, _] = server.network.server.port(REDIS);
