@@ -1,5 +1,7 @@
 //! The routes by which packets are watched. They change no policy, so the audit trail has nothing of them.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use tokio::task::spawn_blocking;
 
@@ -9,6 +11,7 @@ use super::{
     document::plan,
     learning,
     office::{Answered, Office, Subject, caller, name},
+    owner::Noted,
 };
 use crate::{
     api::{
@@ -102,7 +105,10 @@ async fn try_out(
 pub(super) async fn trial(State(office): State<Office>, request: Request) -> Answered<TrialReport> {
     office.access.require_viewer(&caller(&request)?)?;
     let NoQuery {} = query(request.uri())?;
-    office.desk.trial_report().await.map(Answer)
+    let sightings = Arc::clone(&office.shared.sightings);
+    let noted = spawn_blocking(move || Noted::read(&sightings)).await;
+    let noted = noted.map_err(|error| Problem::new(ErrorCode::Failed, error))??;
+    office.desk.trial_report(noted).await.map(Answer)
 }
 
 pub(super) async fn end_trial(

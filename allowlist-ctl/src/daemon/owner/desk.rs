@@ -8,7 +8,7 @@ use std::sync::{
 
 use tokio::sync::oneshot;
 
-use super::{Deed, Owner, Task};
+use super::{Deed, Noted, Owner, Task};
 use crate::{
     api::{
         AuditTrail, AuditVerification, ChangeOptions, Changed, Checks, EndedWatches, ErrorCode,
@@ -108,8 +108,11 @@ impl Desk {
     }
 
     /// What the policy on trial would do otherwise.
-    pub(in crate::daemon) async fn trial_report(&self) -> Result<TrialReport, Problem> {
-        self.ask(Owner::trial_report).await
+    pub(in crate::daemon) async fn trial_report(
+        &self,
+        noted: Noted,
+    ) -> Result<TrialReport, Problem> {
+        self.ask(move |owner| owner.trial_report(noted)).await
     }
 
     /// Ends the trial, and tells of it.

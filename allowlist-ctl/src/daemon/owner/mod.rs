@@ -44,7 +44,7 @@ pub(super) use self::{
     history::{Reverted, adopt, revert_at_start},
     report::{all_ended, pending},
     trail::Deed,
-    trial::OnTrial,
+    trial::{Noted, OnTrial},
     watch::{Watch, is_passed, judged},
 };
 use super::{follow::Follower, interfaces::Wanted, keep::Keep, logging, notify, shared::Shared};

@@ -13,6 +13,7 @@ use crate::{
         explain::{explain_change, explain_sync, explain_watch, in_words},
         learning::MANY,
     },
+    kernel::{Sighting, Sightings},
     policy::{
         Author, Name, Policy,
         change::{self, Change},
@@ -66,6 +67,37 @@ fn names(policy: &Policy) -> BTreeMap<u16, Name> {
     policy.services.iter().map(|(name, service)| (service.number, name.clone())).collect()
 }
 
+fn unread(error: impl std::fmt::Display) -> Problem {
+    Problem::new(ErrorCode::Failed, format!("cannot read what was noted: {error}"))
+}
+
+/// What the kernel has noted. Many sources take a while to read, and whoever only wants to look has them read before it
+/// is his turn.
+pub(in crate::daemon) struct Noted {
+    /// When it began to be read.
+    since: Timestamp,
+    /// Whose packets would be judged otherwise.
+    seen: Vec<Sighting>,
+    /// How many sources there were, others too.
+    number: usize,
+}
+
+impl Noted {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Failed`]
+    pub(in crate::daemon) fn read(sightings: &Sightings) -> Result<Self, Problem> {
+        let since = Timestamp::now();
+        let number = Cell::new(0_usize);
+        let seen = sightings.seen(|what, _| {
+            number.set(number.get() + 1);
+            what != Sighted::Passed
+        });
+        Ok(Self { since, seen: seen.map_err(unread)?, number: number.get() })
+    }
+}
+
 fn no_trial() -> Problem {
     Problem::new(ErrorCode::NotFound, "no policy is on trial")
         .hint("`allowlist-ctl try -f FILE` puts one on trial; a restart of the daemon ends it")
@@ -112,10 +144,14 @@ impl Owner {
         Ok(told)
     }
 
-    /// What the policy on trial would do, or what the last one would have done.
-    pub(super) fn trial_report(&mut self) -> Result<TrialReport, Problem> {
+    /// What the policy on trial would do by what was `noted`, or what the last one would have done.
+    pub(super) fn trial_report(&mut self, noted: Noted) -> Result<TrialReport, Problem> {
         match &self.trial {
-            Some(trial) => self.report_on(trial),
+            // What was read before it began is another one's.
+            Some(trial) if noted.since < trial.since => {
+                self.report_on(trial, Noted::read(&self.kernel.sightings())?)
+            }
+            Some(trial) => self.report_on(trial, noted),
             None => self.last_trial.clone().ok_or_else(no_trial),
         }
     }
@@ -127,7 +163,7 @@ impl Owner {
             let last = self.last_trial.clone().filter(|report| is_meant(&report.trial));
             return last.ok_or_else(no_trial);
         };
-        let report = self.report_on(trial)?;
+        let report = self.report_on(trial, Noted::read(&self.kernel.sightings())?)?;
         self.kernel.end_trial().map_err(|error| explain_sync(&error))?;
         let report = TrialReport { ended: Some(Timestamp::now()), ..report };
         self.untidy += 1;
@@ -157,19 +193,11 @@ impl Owner {
         self.trial = trial;
     }
 
-    fn report_on(&self, trial: &OnTrial) -> Result<TrialReport, Problem> {
-        let unread =
-            |error| Problem::new(ErrorCode::Failed, format!("cannot read what was noted: {error}"));
-        let sightings = self.kernel.sightings();
-        let noted = Cell::new(0_usize);
-        let seen = sightings.seen(|what, _| {
-            noted.set(noted.get() + 1);
-            what != Sighted::Passed
-        });
-        let seen = seen.map_err(|error| unread(error.to_string()))?;
-        let tried = sightings.tried().map_err(|error| unread(error.to_string()))?;
+    fn report_on(&self, trial: &OnTrial, noted: Noted) -> Result<TrialReport, Problem> {
+        let tried = self.kernel.sightings().tried().map_err(unread)?;
         let in_force = names(&self.policy);
-        let mut sources: Vec<TrialSource> = seen
+        let mut sources: Vec<TrialSource> = noted
+            .seen
             .into_iter()
             .map(|one| {
                 let (would, named) = match one.what {
@@ -199,7 +227,7 @@ impl Owner {
             sources,
             cuts: candidate.map(|next| self.would_cut(next, trial.session)).unwrap_or_default(),
             opens: candidate.map(|next| self.policy.opened_by(next)).unwrap_or_default(),
-            incomplete: noted.get() >= MANY,
+            incomplete: noted.number >= MANY,
         })
     }
 }
