@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::timeout;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::api::{ChangeOptions, ErrorCode, Failure, MAX_CONFIRM, Problem};
 
@@ -83,6 +83,17 @@ impl IntoResponse for Problem {
 fn json(status: StatusCode, mut body: Vec<u8>) -> Response {
     body.push(b'\n');
     (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// Does what takes a while on another thread, so that it holds up no other request.
+///
+/// # Errors
+/// Those of the work.
+pub(super) async fn at_length<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|error| Problem::new(ErrorCode::Failed, error))?
 }
 
 /// The query of a request that takes none.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use tokio::task::spawn_blocking;
 
 use super::{
-    answer::{Answer, NoQuery, body, query, read_json},
+    answer::{Answer, NoQuery, at_length, body, query, read_json},
     changing::{entries_of, is_text},
     document::plan,
     learning,
@@ -63,10 +62,8 @@ pub(super) async fn proposal(
     office.access.require_viewer(&caller(&request)?)?;
     let service = name(&service)?;
     let ProposalQuery { tighten } = query(request.uri())?;
-    // The kernel is asked for much, which must not hold up other requests.
     let shared = office.shared;
-    let proposal = spawn_blocking(move || learning::propose(&shared, &service, tighten)).await;
-    proposal.map_err(|error| Problem::new(ErrorCode::Failed, error))?.map(Answer)
+    at_length(move || learning::propose(&shared, &service, tighten)).await.map(Answer)
 }
 
 pub(super) async fn try_policy(State(office): State<Office>, request: Request) -> Answered<Trial> {
@@ -97,8 +94,7 @@ async fn try_out(
     check_length(settings.seconds)?;
     let _turn = office.turn().await?;
     let body = body(request, MAX_LIST_BODY).await?;
-    let change = spawn_blocking(move || read(&body)).await;
-    let change = change.map_err(|error| Problem::new(ErrorCode::Failed, error))??;
+    let change = at_length(move || read(&body)).await?;
     office.desk.try_out(change, settings, caller).await.map(Answer)
 }
 
@@ -106,8 +102,7 @@ pub(super) async fn trial(State(office): State<Office>, request: Request) -> Ans
     office.access.require_viewer(&caller(&request)?)?;
     let NoQuery {} = query(request.uri())?;
     let sightings = Arc::clone(&office.shared.sightings);
-    let noted = spawn_blocking(move || Noted::read(&sightings)).await;
-    let noted = noted.map_err(|error| Problem::new(ErrorCode::Failed, error))??;
+    let noted = at_length(move || Noted::read(&sightings)).await?;
     office.desk.trial_report(noted).await.map(Answer)
 }
 

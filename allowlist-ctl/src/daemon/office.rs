@@ -12,11 +12,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hyper::body::Bytes;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::sync::Semaphore;
 
 use super::{
     access::Access,
-    answer::{Answer, body, options},
+    answer::{Answer, at_length, body, options},
     caller::Caller,
     operations::{self, Answers},
     owner::{Deed, Desk},
@@ -212,8 +212,7 @@ impl Office {
             return Ok((read(&body)?, options));
         }
         // Lists may be long, and reading them must not hold up other requests.
-        let read = spawn_blocking(move || read(&body)).await;
-        Ok((read.map_err(|error| Problem::new(ErrorCode::Failed, error))??, options))
+        Ok((at_length(move || read(&body)).await?, options))
     }
 
     /// Makes a change.

@@ -11,10 +11,9 @@ use hyper::body::Bytes;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use tokio::task::spawn_blocking;
 
 use super::{
-    answer::{Answer, NoQuery, Reply, Streamed, body, query, read_json},
+    answer::{Answer, NoQuery, Reply, Streamed, at_length, body, query, read_json},
     listing, metrics,
     office::{Answered, Office, Subject, caller, name},
     status,
@@ -38,7 +37,8 @@ impl Office {
 
 pub(super) async fn status(State(office): State<Office>, request: Request) -> Answered<Status> {
     office.viewer(&request)?;
-    status::status(&office.shared).map(Answer)
+    // It reads many counters, and now and then all sockets.
+    at_length(move || status::status(&office.shared)).await.map(Answer)
 }
 
 pub(super) async fn list_all(
@@ -242,8 +242,7 @@ pub(super) async fn metrics(
     request: Request,
 ) -> Result<MetricsText, Problem> {
     office.viewer(&request)?;
-    let text = spawn_blocking(move || metrics::text(&office.shared)).await;
-    text.map_err(|error| Problem::new(ErrorCode::Failed, error))?.map(MetricsText)
+    at_length(move || metrics::text(&office.shared)).await.map(MetricsText)
 }
 
 /// A document of any shape.
