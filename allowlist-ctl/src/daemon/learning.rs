@@ -11,6 +11,7 @@ use allowlist_common::abi::SIGHTINGS;
 use jiff::Timestamp;
 
 use super::{
+    established::{Link, from_afar},
     owner::{is_passed, judged},
     shared::Shared,
     status,
@@ -19,7 +20,6 @@ use crate::{
     api::{
         DropReason, EntrySpec, ErrorCode, InterfaceState, LeftOut, Problem, Proposal, ProposedEntry,
     },
-    host::{self, Topology},
     policy::{
         Entry, EntryKey, Name, Packet, Policy,
         learn::{self, Proposed, Seen},
@@ -118,38 +118,21 @@ fn recently_denied(shared: &Shared, name: &Name) -> BTreeSet<IpAddr> {
 
 /// The other ends of the established connections to a service, and whether their packets pass.
 fn connections(shared: &Shared, policy: &Policy, name: &Name) -> io::Result<Vec<(IpAddr, bool)>> {
-    let links: Vec<(String, u32)> = shared
+    let links: Vec<Link> = shared
         .interfaces()
         .into_iter()
         .filter(|interface| interface.state == InterfaceState::Attached)
         .filter_map(|interface| Some((interface.name, interface.ifindex?)))
         .collect();
-    let indices: Vec<u32> = links.iter().map(|(_, ifindex)| *ifindex).collect();
-    let all = host::established()?.into_iter();
-    let candidates: Vec<_> =
-        all.filter(|connection| policy.has_port(connection.local.port())).collect();
+    let now = Timestamp::now();
     let mut found = Vec::new();
-    if candidates.is_empty() || links.is_empty() {
-        return Ok(found);
-    }
-    let (mut topology, now) = (Topology::read()?, Timestamp::now());
-    for connection in candidates {
-        let peer = connection.peer.ip();
-        if topology.is_own(peer) {
-            continue;
-        }
-        let on = topology.ingress(&connection, &indices);
-        let packets = links
-            .iter()
-            .filter(|(_, ifindex)| on.contains(ifindex))
-            .map(|(link, _)| Packet::of_tcp(link, connection.local, peer));
-        let mut of_service = packets
-            .filter(|packet| policy.service_of(packet).is_some_and(|(known, _)| known == name));
-        if let Some(packet) = of_service.next() {
-            let passes = std::iter::once(packet)
-                .chain(of_service)
-                .all(|packet| policy.drops(&packet, now).is_none());
-            found.push((peer, passes));
+    for afar in from_afar(&links, policy)? {
+        let of_service =
+            |packet: &Packet<'_>| policy.service_of(packet).is_some_and(|(known, _)| known == name);
+        let mut packets = afar.packets().filter(of_service).peekable();
+        if packets.peek().is_some() {
+            let passes = packets.all(|packet| policy.drops(&packet, now).is_none());
+            found.push((afar.connection.peer.ip(), passes));
         }
     }
     Ok(found)

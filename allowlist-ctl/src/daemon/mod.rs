@@ -16,6 +16,7 @@ mod detach;
 mod document;
 mod drops;
 mod entries;
+mod established;
 mod events;
 mod explain;
 mod follow;

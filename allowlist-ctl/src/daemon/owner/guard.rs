@@ -1,6 +1,6 @@
 //! What could shut out or let in more than was meant is refused, unless it is forced or answered for.
 
-use std::{cmp::Reverse, io};
+use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use tracing::warn;
@@ -8,12 +8,10 @@ use tracing::warn;
 use super::Owner;
 use crate::{
     api::{ChangeOptions, CutConnection, ErrorCode, Problem, SshSession},
-    host::{self, Connection, Topology},
+    daemon::established::{Link, from_afar},
+    host::Connection,
     policy::{Name, Packet, Policy, change::hazards},
 };
-
-/// An interface and its index.
-type Link = (String, u32);
 
 /// What the guard has to say about a change that is not refused.
 #[derive(Default)]
@@ -198,56 +196,24 @@ fn find_cuts(
     next: &Policy,
     session: Option<SshSession>,
 ) -> Vec<CutConnection> {
-    let of_services = |connection: &Connection| next.has_port(connection.local.port());
-    let mut cuts = Vec::new();
-    let mut look = || -> io::Result<()> {
-        let connections: Vec<Connection> =
-            host::established()?.into_iter().filter(of_services).collect();
-        if connections.is_empty() || links.is_empty() {
-            return Ok(());
-        }
-        let mut topology = Topology::read()?;
-        for connection in &connections {
-            if topology.is_own(connection.peer.ip()) {
-                continue;
-            }
-            let on =
-                topology.ingress(connection, &links.iter().map(|link| link.1).collect::<Vec<_>>());
-            let service = links
-                .iter()
-                .filter(|link| on.contains(&link.1))
-                .find_map(|(name, _)| cutting(name, connection, before, next));
-            if let Some(service) = service {
-                cuts.push(CutConnection {
-                    service: service.clone(),
-                    peer: connection.peer,
-                    local: connection.local,
-                    own_session: session
-                        == Some(SshSession::new(connection.peer, connection.local)),
-                });
-            }
-        }
-        Ok(())
-    };
-    if let Err(error) = look() {
+    let connections = from_afar(links, next).unwrap_or_else(|error| {
         // A change must not be impossible because the kernel cannot be asked; the operator is told.
         warn!("cannot look at the established connections, so none of them is guarded: {error}");
-    }
+        Vec::new()
+    });
+    let now = Timestamp::now();
+    let passes = |policy: &Policy, packet: &Packet<'_>| policy.drops(packet, now).is_none();
+    let mut cuts: Vec<CutConnection> = connections
+        .iter()
+        .filter_map(|found| {
+            let mut passing =
+                found.packets().filter(|packet| before.is_none_or(|it| passes(it, packet)));
+            let service = passing.find_map(|packet| next.drops(&packet, now))?.clone();
+            let Connection { peer, local, .. } = found.connection;
+            let own_session = session == Some(SshSession::new(peer, local));
+            Some(CutConnection { service, peer, local, own_session })
+        })
+        .collect();
     cuts.sort_by_key(|cut| (Reverse(cut.own_session), cut.service.clone(), cut.peer));
     cuts
-}
-
-/// The service by which a connection is cut on an interface.
-fn cutting<'a>(
-    interface: &str,
-    connection: &Connection,
-    before: Option<&Policy>,
-    next: &'a Policy,
-) -> Option<&'a Name> {
-    let packet = Packet::of_tcp(interface, connection.local, connection.peer.ip());
-    let now = Timestamp::now();
-    if before.is_some_and(|before| before.drops(&packet, now).is_some()) {
-        return None;
-    }
-    next.drops(&packet, now)
 }
