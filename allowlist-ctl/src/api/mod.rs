@@ -38,8 +38,8 @@ pub use self::{
     history::{Pending, RevisionView, Revisions, Rollback},
     listing::{EntryView, List, ListKind, Listing},
     observe::{
-        EndedWatches, LeftOut, MAX_WATCH, Proposal, ProposalQuery, ProposedEntry, WatchQuery,
-        WatchSettings, Watching,
+        EndedWatches, LeftOut, MAX_WATCH, Proposal, ProposalQuery, ProposedEntry, SeenSources,
+        WatchQuery, WatchSettings, Watching,
     },
     past::{PastFilter, Tunnel, Unfiltered},
     session::{InvalidSession, SshSession},

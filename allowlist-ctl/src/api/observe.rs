@@ -83,7 +83,19 @@ pub struct Proposal {
     pub left_out: LeftOut,
     /// Addresses among the proposed ones without an established connection: nobody has proven to have them.
     pub unproven: usize,
-    /// How many addresses were seen.
+    /// Who was seen.
+    #[serde(flatten)]
+    pub seen: SeenSources,
+    /// Whether so many sources were noted that some may be missing.
+    pub incomplete: bool,
+    /// What the operator should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// What was seen of some sources.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SeenSources {
+    /// How many addresses there were.
     pub addresses: usize,
     /// Packets of theirs that were noted.
     pub packets: u64,
@@ -95,10 +107,6 @@ pub struct Proposal {
     /// When the last one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
-    /// Whether so many sources were noted that some may be missing.
-    pub incomplete: bool,
-    /// What the operator should know, a sentence each.
-    pub warnings: Vec<String>,
 }
 
 /// An entry that is proposed.
@@ -106,18 +114,9 @@ pub struct Proposal {
 pub struct ProposedEntry {
     /// Its prefix.
     pub prefix: Prefix,
-    /// How many addresses were seen in it.
-    pub addresses: usize,
-    /// Packets of theirs that were noted.
-    pub packets: u64,
-    /// Their connections that are established.
-    pub connections: usize,
-    /// When the first of the packets was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first: Option<Timestamp>,
-    /// When the last one was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<Timestamp>,
+    /// Who was seen in it.
+    #[serde(flatten)]
+    pub seen: SeenSources,
 }
 
 /// Addresses that were seen and are not proposed, by the reason.

@@ -113,9 +113,9 @@ fn note(
 
 /// What to know of a proposal that may be less than was hoped for.
 fn warnings(proposal: &Proposal, has_waited: bool) -> Vec<String> {
-    let Proposal { service, mode, state, noted, packets, .. } = proposal;
+    let Proposal { service, mode, state, noted, seen, .. } = proposal;
     let mut warnings = proposal.warnings.clone();
-    if *packets == 0 && !noted && !has_waited {
+    if seen.packets == 0 && !noted && !has_waited {
         let who = match (mode, state) {
             (Mode::Enforce, ServiceState::Open) => format!("{service} is open, and its"),
             _ => format!("{service}'s"),

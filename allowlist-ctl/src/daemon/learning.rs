@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     api::{
-        DropReason, EntrySpec, ErrorCode, InterfaceState, LeftOut, Problem, Proposal, ProposedEntry,
+        DropReason, EntrySpec, ErrorCode, InterfaceState, LeftOut, Problem, Proposal,
+        ProposedEntry, SeenSources,
     },
     policy::{
         Entry, EntryKey, Name, Packet, Policy,
@@ -66,7 +67,6 @@ pub(super) fn propose(shared: &Shared, name: &Name, tighten: bool) -> Result<Pro
     }
     let found = learn::propose(&policy, service, &seen, &denied, tighten, Timestamp::now());
     let is_watched = shared.watches().iter().any(|watch| watch.told().service == *name);
-    let Seen { packets, first, last, connections } = found.seen;
     Ok(Proposal {
         service: name.clone(),
         revision: policy.revision,
@@ -83,11 +83,7 @@ pub(super) fn propose(shared: &Shared, name: &Name, tighten: bool) -> Result<Pro
             ended: found.ended,
         },
         unproven: found.unproven,
-        addresses: found.addresses,
-        packets,
-        connections,
-        first,
-        last,
+        seen: seen_sources(found.addresses, found.seen),
         incomplete: noted.get() >= MANY,
         warnings,
     })
@@ -95,8 +91,12 @@ pub(super) fn propose(shared: &Shared, name: &Name, tighten: bool) -> Result<Pro
 
 fn proposed(one: &Proposed) -> ProposedEntry {
     let Proposed { prefix, addresses, seen } = *one;
+    ProposedEntry { prefix, seen: seen_sources(addresses, seen) }
+}
+
+const fn seen_sources(addresses: usize, seen: Seen) -> SeenSources {
     let Seen { packets, first, last, connections } = seen;
-    ProposedEntry { prefix, addresses, packets, connections, first, last }
+    SeenSources { addresses, packets, connections, first, last }
 }
 
 fn kept(key: &EntryKey, entry: &Entry) -> EntrySpec {

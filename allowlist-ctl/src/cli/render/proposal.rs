@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{count, time};
 use crate::{
-    api::{EntrySpec, LeftOut, Proposal, ProposedEntry},
+    api::{EntrySpec, LeftOut, Proposal, ProposedEntry, SeenSources},
     cli::console::clean,
     policy::{EntryKey, entry::parse_keys, lines},
 };
@@ -59,15 +59,15 @@ fn own(spec: &EntrySpec) -> String {
 
 /// Who was seen in a prefix.
 fn comment(entry: &ProposedEntry) -> String {
-    let ProposedEntry { addresses, packets, connections, last, .. } = entry;
+    let SeenSources { addresses, packets, connections, last, .. } = entry.seen;
     let Some(last) = last else {
-        let connections = plural(*connections as u64, "established connection");
-        return format!("{connections} from {}", from(*addresses));
+        let connections = plural(connections as u64, "established connection");
+        return format!("{connections} from {}", from(addresses));
     };
-    let (packets, from, last) = (plural(*packets, "packet"), from(*addresses), time(*last));
-    let connections = (*connections > 0).then(|| plural(*connections as u64, "connection"));
-    let connections = connections.map(|told| format!("; {told}")).unwrap_or_default();
-    format!("{packets} from {from}, last {last}{connections}")
+    let (packets, from, last) = (plural(packets, "packet"), from(addresses), time(last));
+    let also = (connections > 0).then(|| plural(connections as u64, "connection"));
+    let also = also.map(|told| format!("; {told}")).unwrap_or_default();
+    format!("{packets} from {from}, last {last}{also}")
 }
 
 fn from(addresses: usize) -> String {
@@ -81,15 +81,14 @@ fn plural(number: u64, what: &str) -> String {
 
 /// What was seen in all, and over which time.
 fn seen(proposal: &Proposal) -> String {
-    let Proposal { addresses, packets, connections, first, last, .. } = proposal;
-    let connections = plural(*connections as u64, "established connection");
+    let SeenSources { addresses, packets, connections, first, last } = proposal.seen;
+    let connections = plural(connections as u64, "established connection");
     let (Some(first), Some(last)) = (first, last) else {
         let noted = if proposal.noted { "No packet was seen" } else { "Packets were not noted" };
         return format!("{noted}; {connections}");
     };
-    let (first, last) = (time(*first), time(*last));
-    let packets = plural(*packets, "packet");
-    let from = from(*addresses);
+    let (first, last) = (time(first), time(last));
+    let (packets, from) = (plural(packets, "packet"), from(addresses));
     format!("Seen from {first} to {last}: {packets} from {from}, {connections}")
 }
 
@@ -103,7 +102,7 @@ fn left_out(proposal: &Proposal) -> Option<String> {
     let reasons = [
         (admitted, format!("{by} already")),
         (excepted, "an except denies".to_owned()),
-        (denied, "are denied today".to_owned()),
+        (denied, if denied == 1 { "is denied today" } else { "are denied today" }.to_owned()),
         (ended, "had an entry that has ended".to_owned()),
     ];
     let told: Vec<String> = reasons

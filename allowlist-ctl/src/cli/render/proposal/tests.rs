@@ -59,8 +59,7 @@ fn a_proposal_of_nothing_says_so() {
         kept: Vec::new(),
         left_out: LeftOut { denied: 1, ended: 2, ..LeftOut::default() },
         unproven: 0,
-        first: None,
-        connections: 0,
+        seen: SeenSources::default(),
         incomplete: true,
         ..proposal
     };
@@ -68,7 +67,7 @@ fn a_proposal_of_nothing_says_so() {
 # Entries for redis, proposed by `allowlist-ctl learn redis --tighten`.
 # Nothing is changed yet; revision 3.
 # Packets were not noted; 0 established connections.
-# Left out: 1 address that are denied today, 2 addresses that had an entry that has ended.
+# Left out: 1 address that is denied today, 2 addresses that had an entry that has ended.
 # So many sources were seen that some may be missing.
 # There is nothing to propose.
 ";
