@@ -1,6 +1,7 @@
 //! What a service manager is told, as `sd_notify(3)` says.
 
 use std::{
+    io::ErrorKind,
     os::unix::net::UnixDatagram,
     time::{Duration, Instant},
 };
@@ -14,7 +15,11 @@ fn told(manager: &UnixDatagram, variable: &str) -> Result<String> {
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
         let mut message = [0; 1024];
-        let length = manager.recv(&mut message)?;
+        // A socket with a timeout answers so when the process was stopped for a moment (signal(7)).
+        let length = match manager.recv(&mut message) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            length => length?,
+        };
         let message = String::from_utf8_lossy(&message[..length]).into_owned();
         if let Some(line) = message.lines().find(|line| line.starts_with(variable)) {
             return Ok(line.to_owned());
