@@ -48,6 +48,12 @@ pub mod maps {
     pub const TRIES_V4: &str = "TRIES_V4";
     /// Pool of IPv6 tries.
     pub const TRIES_V6: &str = "TRIES_V6";
+    /// Root tables of the tries in flat memory: maps of one [`Root`](crate::flat::Root).
+    pub const FLAT_ROOTS: &str = "FLAT_ROOTS";
+    /// Maps of [`ELEMENTS_CHUNK`](crate::flat::ELEMENTS_CHUNK) [`Element`](crate::flat::Element)s.
+    pub const FLAT_ELEMENTS: &str = "FLAT_ELEMENTS";
+    /// Maps of [`WORDS_CHUNK`](crate::flat::WORDS_CHUNK) [`Word`](crate::flat::Word)s.
+    pub const FLAT_WORDS: &str = "FLAT_WORDS";
     /// Per-CPU [`Counter`](super::Counter) by service and [`Judged`](super::Judged).
     pub const SERVICE_COUNTERS: &str = "SERVICE_COUNTS";
     /// Per-CPU [`Counter`](super::Counter) of packets that belong to no service, by [`Unmatched`](super::Unmatched).
@@ -121,9 +127,9 @@ impl Node {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub struct ServiceRow {
-    /// Slot of its IPv4 trie.
+    /// Slot of its IPv4 trie, or with [`FLAT`](crate::flat::FLAT) the number of its root table.
     pub trie_v4: u32,
-    /// Slot of its IPv6 trie.
+    /// The same for IPv6.
     pub trie_v6: u32,
     /// [`OPEN`] and [`MONITOR`].
     pub flags: u32,

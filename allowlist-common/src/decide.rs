@@ -5,23 +5,52 @@ use crate::{
         BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, PortRow, REJECT, SELECT,
         ServiceRow, Unmatched,
     },
+    flat::{self, Element, FLAT, Key, Says, Slot, Word},
     parse::{Aside, Family, Flow, v4},
 };
 
 /// Prefixes around a source whose entries may have ended: as many as there can be.
-const MAX_ENDED: usize = 128;
-/// The same for later fragments on strict interfaces, which are looked up in several tries: the verifier follows
-/// every step of each. Behind more of them such a fragment counts as one that no service admits.
-const MAX_ENDED_STRICT: usize = 4;
+pub const MAX_ENDED: usize = 128;
 
 /// The tries that a [`PolicyTable`] refers to, and the clock that their entries end by.
+///
+/// There are two kinds of tries, told apart by [`FLAT`]: the kernel's own, and those in [`flat`] memory.
 pub trait Sources {
-    /// The most specific prefix of at most `prefix_len` bits that covers an IPv4 address.
+    /// What a trie says about an address: a word that says nothing, allows or denies.
+    #[inline(always)]
+    fn deciding(&self, trie: u32, family: Family, address: Key) -> Word
+    where
+        Self: Sized,
+    {
+        deciding(self, trie, family, address)
+    }
+    /// The most specific prefix of at most `prefix_len` bits that covers an IPv4 address, in a trie of the kernel.
     fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node>;
-    /// The most specific prefix of at most `prefix_len` bits that covers an IPv6 address.
+    /// The most specific prefix of at most `prefix_len` bits that covers an IPv6 address, in a trie of the kernel.
     fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node>;
+    /// A slot of a root table in flat memory, by the first bits of an address; `None` where there is no such memory.
+    #[inline(always)]
+    fn slot(&self, _root: u32, _index: u64) -> Option<Slot> {
+        None
+    }
+    /// An element in flat memory.
+    #[inline(always)]
+    fn element(&self, _at: u32) -> Option<&Element> {
+        None
+    }
+    /// A word in flat memory.
+    #[inline(always)]
+    fn word(&self, _at: u32) -> Option<Word> {
+        None
+    }
     /// Seconds since boot; asked for only where an entry has an end.
     fn now(&self) -> BootSeconds;
+
+    /// Whether an entry with this end still decides; an end of 0 belongs to no entry.
+    #[inline(always)]
+    fn is_live(&self, until: BootSeconds) -> bool {
+        until == NEVER || (until != 0 && self.now() < until)
+    }
 }
 
 /// A packet's verdict and why.
@@ -136,7 +165,7 @@ fn judge<S: Sources>(verdict: &mut Verdict, service: &ServiceRow, sources: &S, f
         verdict.judged = Judged::AdmittedOpen;
         return;
     }
-    let (allowed, entry) = deciding_rule::<S, MAX_ENDED>(service, sources, flow);
+    let (allowed, entry) = deciding_rule(service, sources, flow);
     verdict.entry = entry;
     if allowed {
         verdict.judged = Judged::Admitted;
@@ -161,9 +190,7 @@ fn is_admitted_somewhere<S: Sources>(
             return false;
         }
         let service = table.service(number);
-        if service.flags & OPEN != 0
-            || deciding_rule::<S, MAX_ENDED_STRICT>(service, sources, flow).0
-        {
+        if service.flags & OPEN != 0 || deciding_rule(service, sources, flow).0 {
             return true;
         }
     }
@@ -171,42 +198,68 @@ fn is_admitted_somewhere<S: Sources>(
 }
 
 /// Whether the entries allow a source, and the id of the one that decides; 0 where none does.
-///
-/// It is that of the most specific prefix that still has one. A prefix whose entries have all ended gives way to the
-/// next less specific one, so the walk takes as many steps as prefixes around the source have ended, and one in the
-/// ordinary case.
 #[inline(always)]
-fn deciding_rule<S: Sources, const MAX_ENDED: usize>(
-    service: &ServiceRow,
-    sources: &S,
-    flow: &Flow,
-) -> (bool, u32) {
-    let mut prefix_len = match flow.family {
-        Family::V4 => 32,
-        Family::V6 => 128,
+fn deciding_rule<S: Sources>(service: &ServiceRow, sources: &S, flow: &Flow) -> (bool, u32) {
+    let trie = match flow.family {
+        Family::V4 => service.trie_v4,
+        Family::V6 => service.trie_v6,
     };
-    for _ in 0..=MAX_ENDED {
-        let node = match flow.family {
-            Family::V4 => sources.lookup_v4(service.trie_v4, prefix_len, v4(&flow.source)),
-            Family::V6 => sources.lookup_v6(service.trie_v6, prefix_len, flow.source),
-        };
-        let Some(node) = node else { break };
-        if is_live(sources, node.except_until) {
-            return (false, node.except);
-        }
-        if is_live(sources, node.allow_until) {
-            return (true, node.allow);
-        }
-        if node.prefix_len == 0 || node.prefix_len > prefix_len {
-            break;
-        }
-        prefix_len = node.prefix_len - 1;
-    }
-    (false, 0)
+    sources.deciding(trie, flow.family, Key::new(&flow.source)).verdict()
 }
 
-/// Whether an entry with this end still decides; an end of 0 belongs to no entry.
+/// What a trie says about an address.
 #[inline(always)]
-fn is_live<S: Sources>(sources: &S, until: BootSeconds) -> bool {
-    until == NEVER || (until != 0 && sources.now() < until)
+pub fn deciding<S: Sources>(sources: &S, trie: u32, family: Family, address: Key) -> Word {
+    if trie & FLAT != 0 {
+        flat::deciding(sources, trie & !FLAT, address)
+    } else {
+        in_kernel_trie::<S, MAX_ENDED>(sources, trie, family, address)
+    }
+}
+
+/// What a trie of the kernel says about an address.
+///
+/// It is what the most specific prefix says that still has an entry. A prefix whose entries have all ended gives way to
+/// the next less specific one, so the walk takes as many steps as prefixes around the address have ended, and one in the
+/// ordinary case. Behind more than `MAX_ENDED` of them nothing is said.
+#[inline(always)]
+pub fn in_kernel_trie<S: Sources, const MAX_ENDED: usize>(
+    sources: &S,
+    trie: u32,
+    family: Family,
+    address: Key,
+) -> Word {
+    match family {
+        Family::V4 => {
+            let address = address.v4();
+            first_live::<S, MAX_ENDED>(sources, 32, |bits| sources.lookup_v4(trie, bits, address))
+        }
+        Family::V6 => {
+            let address = address.v6();
+            first_live::<S, MAX_ENDED>(sources, 128, |bits| sources.lookup_v6(trie, bits, address))
+        }
+    }
+}
+
+/// What the first prefix says that still has an entry, from the most specific one of at most `bits` on.
+#[inline(always)]
+fn first_live<S: Sources, const MAX_ENDED: usize>(
+    sources: &S,
+    mut bits: u32,
+    lookup: impl Fn(u32) -> Option<Node>,
+) -> Word {
+    for _ in 0..=MAX_ENDED {
+        let Some(node) = lookup(bits) else { break };
+        if sources.is_live(node.except_until) {
+            return Word::new(Says::Deny(node.except));
+        }
+        if sources.is_live(node.allow_until) {
+            return Word::new(Says::Allow(node.allow));
+        }
+        if node.prefix_len == 0 || node.prefix_len > bits {
+            break;
+        }
+        bits = node.prefix_len - 1;
+    }
+    Word::NOTHING
 }

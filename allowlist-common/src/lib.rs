@@ -2,7 +2,7 @@
 //!
 //! Everything here is plain `no_std` code: [`packet`] is the seam to a packet's bytes, [`parse`] finds the
 //! addresses and the port a packet is judged by, [`decide`] turns them into a verdict over the layouts in
-//! [`abi`]. The same functions run in the kernel, in the daemon and in the tests on the host.
+//! [`abi`] and, for long lists, in [`flat`]. The same functions run in the kernel, in the daemon and in the tests on the host.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -13,5 +13,6 @@
 
 pub mod abi;
 pub mod decide;
+pub mod flat;
 pub mod packet;
 pub mod parse;

@@ -28,7 +28,7 @@ fn answer(ctx: &XdpContext) -> Option<()> {
     let now = clock::boot_seconds();
     let mut flow = Flow::EMPTY;
     let parsed = parse::parse(&Frame::new(ctx), &mut flow);
-    let verdict = decide::decide(table, &KernelTries, explanation.ifindex, parsed, &flow);
+    let verdict = decide::decide(table, &KernelTries::<true>, explanation.ifindex, parsed, &flow);
     let aside = match parsed {
         Ok(()) => 0,
         Err(aside) => aside as u8 + 1,

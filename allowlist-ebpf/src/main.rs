@@ -30,17 +30,23 @@ use crate::{maps::KernelTries, packet::Frame};
 /// The filter for drivers and kernels that hand over a packet in one buffer.
 #[xdp]
 fn allowlist(ctx: XdpContext) -> u32 {
-    filter::<false>(&ctx)
+    filter::<false, true>(&ctx)
+}
+
+/// The same in one function, for kernels that call none in a program with tail calls (Linux before 6.0 on arm64).
+#[xdp]
+fn allowlist_in_one(ctx: XdpContext) -> u32 {
+    filter::<false, false>(&ctx)
 }
 
 /// The same filter for packets in several buffers; the headers are in the first one.
 #[xdp(frags)]
 fn allowlist_frags(ctx: XdpContext) -> u32 {
-    filter::<true>(&ctx)
+    filter::<true, true>(&ctx)
 }
 
 #[inline(always)]
-fn filter<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
+fn filter<const FRAGS: bool, const CALLS: bool>(ctx: &XdpContext) -> u32 {
     // No policy: nothing is protected yet. The daemon attaches only after it has put one here.
     let Some(table) = maps::policy() else { return XDP_PASS };
     let frame = Frame::new(ctx);
@@ -50,7 +56,7 @@ fn filter<const FRAGS: bool>(ctx: &XdpContext) -> u32 {
     // Asking the kernel costs a call, which a packet that ends in the first buffer does not need.
     let is_whole = parsed.is_ok() && u64::from(flow.end) <= frame.len();
     let length = if FRAGS && !is_whole { packet::length_of_all_buffers(ctx) } else { frame.len() };
-    let verdict = decide::decide(table, &KernelTries, ifindex, parsed, &flow);
+    let verdict = decide::decide(table, &KernelTries::<CALLS>, ifindex, parsed, &flow);
     if verdict.service == 0 {
         maps::count_unmatched(verdict.unmatched, length);
     } else {

@@ -29,17 +29,23 @@ pub(crate) fn is_observed(table: &PolicyTable, verdict: &Verdict) -> bool {
 /// The program that watches for `allowlist`.
 #[xdp]
 fn observe(ctx: XdpContext) -> u32 {
-    watch(&ctx)
+    watch::<true>(&ctx)
+}
+
+/// The program that watches for `allowlist_in_one`.
+#[xdp]
+fn observe_in_one(ctx: XdpContext) -> u32 {
+    watch::<false>(&ctx)
 }
 
 /// The program that watches for `allowlist_frags`.
 #[xdp(frags)]
 fn observe_frags(ctx: XdpContext) -> u32 {
-    watch(&ctx)
+    watch::<true>(&ctx)
 }
 
 #[inline(always)]
-fn watch(ctx: &XdpContext) -> u32 {
+fn watch<const CALLS: bool>(ctx: &XdpContext) -> u32 {
     let Some(handover) = maps::handover() else { return XDP_DROP };
     let passes = handover.action == XDP_PASS;
     let frame = Frame::new(ctx);
@@ -55,7 +61,8 @@ fn watch(ctx: &XdpContext) -> u32 {
     if in_force.is_tried != 0
         && let Some(table) = maps::policy_on_trial()
     {
-        let verdict = decide::decide(table, &KernelTries, packet::ifindex(ctx), parsed, &flow);
+        let verdict =
+            decide::decide(table, &KernelTries::<CALLS>, packet::ifindex(ctx), parsed, &flow);
         maps::count_tried(tried::ALL);
         if passes && !verdict.passes() {
             maps::count_tried(tried::NEWLY_DROPPED);

@@ -12,9 +12,13 @@ use serde::Deserialize;
 use super::{
     access::AccessConfig,
     args::{Args, DEFAULT_CONFIG},
+    engine::EngineConfig,
     keep::{Keep, StoreConfig},
 };
-use crate::{api::DEFAULT_SOCKET, kernel::XdpMode};
+use crate::{
+    api::DEFAULT_SOCKET,
+    kernel::{EngineSettings, XdpMode},
+};
 
 const STATE_DIR: &str = "/var/lib/allowlist";
 const BPFFS: &str = "/sys/fs/bpf";
@@ -31,6 +35,7 @@ struct ConfigFile {
     metrics: MetricsConfig,
     access: AccessConfig,
     store: StoreConfig,
+    engine: EngineConfig,
     state_dir: Option<PathBuf>,
     bpffs: Option<PathBuf>,
 }
@@ -108,6 +113,8 @@ pub(super) struct Settings {
     pub(super) metrics: Option<SocketAddr>,
     pub(super) access: AccessConfig,
     pub(super) keep: Keep,
+    /// How sources are looked up.
+    pub(super) engine: EngineSettings,
     /// Whether the store is to be put in force whatever is.
     pub(super) adopt_store: bool,
 }
@@ -184,6 +191,7 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
         metrics: args.metrics.or(file.metrics.listen),
         access: file.access,
         keep: file.store.keep(),
+        engine: file.engine.0,
         adopt_store: args.adopt_store,
     })
 }
@@ -300,6 +308,9 @@ mod tests {
             ("[[interface]]\nname = \"a\"\nmode = \"fast\"", "unknown variant `fast`"),
             ("[log]\nformat = \"syslog\"", "unknown variant `syslog`"),
             ("state_dir = 1", "invalid type"),
+            ("engine = \"fast\"", "unknown variant `fast`"),
+            ("[engine]\nkind = \"flat\"\nmemory = \"much\"", "'much' is no amount of memory"),
+            ("[engine]\nspeed = 1", "unknown field `speed`"),
             ("[metrics]\nlisten = 9777", "socket address"),
             ("[metrics]\nlisten = \"localhost:9777\"", "invalid socket address"),
         ];

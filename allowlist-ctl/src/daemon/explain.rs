@@ -86,6 +86,8 @@ pub(super) fn explain_store(error: &StoreError) -> Problem {
 pub(super) fn explain_sync(error: &SyncError) -> Problem {
     let hint = match error {
         SyncError::TableFull(_) | SyncError::PoolFull => "make the policy smaller",
+        // It says what to do itself.
+        SyncError::OverBudget(_) => return Problem::new(ErrorCode::Failed, error),
         SyncError::Refused(_) | SyncError::HalfDone(_) => {
             "see to the memory of the host, and try again"
         }

@@ -15,6 +15,7 @@ mod connections;
 mod detach;
 mod document;
 mod drops;
+mod engine;
 mod entries;
 mod established;
 mod events;
@@ -145,7 +146,7 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     if counts_are_foreign {
         pins.forget_counts()?;
     }
-    let mut kernel = Kernel::load(pins.clone(), &enforced)?;
+    let mut kernel = Kernel::load(pins.clone(), &enforced, settings.engine)?;
     kernel.forget_hits(restored);
     // They may be another entry's soon, and what they matched last was an earlier daemon's.
     kernel.forget_hits(enforced.ids.free());

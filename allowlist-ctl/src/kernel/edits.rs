@@ -2,11 +2,9 @@
 
 use std::cmp::Reverse;
 
-use allowlist_common::abi::{NEVER, Node};
-use aya::maps::lpm_trie::Key;
-use ipnet::IpNet;
+use allowlist_common::abi::Node;
 
-use crate::policy::{Prefix, Sources, entry::BootClock, table::Selection};
+use crate::policy::{Prefix, Sources, entry::BootClock};
 
 /// What a prefix said, and what it is to say.
 pub(super) struct Edit {
@@ -52,78 +50,13 @@ pub(super) fn few_edits(
 pub(super) fn changed_families(before: &Sources, after: &Sources) -> (bool, bool) {
     let (mut v4, mut v6) = (false, false);
     for prefix in before.difference(after) {
-        match prefix.net() {
-            IpNet::V4(_) => v4 = true,
-            IpNet::V6(_) => v6 = true,
-        }
+        v4 |= prefix.is_v4();
+        v6 |= !prefix.is_v4();
         if v4 && v6 {
             break;
         }
     }
     (v4, v6)
-}
-
-/// A prefix as the key of its family's trie.
-pub(super) enum FamilyKey {
-    V4(Key<[u8; 4]>),
-    V6(Key<[u8; 16]>),
-}
-
-impl From<Prefix> for FamilyKey {
-    fn from(prefix: Prefix) -> Self {
-        let bits = u32::from(prefix.bits());
-        match prefix.net() {
-            IpNet::V4(net) => Self::V4(Key::new(bits, net.addr().octets())),
-            IpNet::V6(net) => Self::V6(Key::new(bits, net.addr().octets())),
-        }
-    }
-}
-
-/// The IPv4 nodes of some sources.
-pub(super) fn nodes_v4<'a>(
-    sources: &'a Sources,
-    clock: &'a BootClock,
-) -> impl Iterator<Item = (Key<[u8; 4]>, Node)> + 'a {
-    sources.nodes(clock).filter_map(|(prefix, node)| match prefix.into() {
-        FamilyKey::V4(key) => Some((key, node)),
-        FamilyKey::V6(_) => None,
-    })
-}
-
-/// The IPv6 nodes of some sources.
-pub(super) fn nodes_v6<'a>(
-    sources: &'a Sources,
-    clock: &'a BootClock,
-) -> impl Iterator<Item = (Key<[u8; 16]>, Node)> + 'a {
-    sources.nodes(clock).filter_map(|(prefix, node)| match prefix.into() {
-        FamilyKey::V6(key) => Some((key, node)),
-        FamilyKey::V4(_) => None,
-    })
-}
-
-/// The IPv4 prefixes of a selection, with the numbers of their services.
-pub(super) fn selection_v4(selection: &Selection) -> impl Iterator<Item = (Key<[u8; 4]>, Node)> {
-    selection.iter().filter_map(|(prefix, number)| match (*prefix).into() {
-        FamilyKey::V4(key) => Some((key, selected(*prefix, *number))),
-        FamilyKey::V6(_) => None,
-    })
-}
-
-/// The IPv6 prefixes of a selection, with the numbers of their services.
-pub(super) fn selection_v6(selection: &Selection) -> impl Iterator<Item = (Key<[u8; 16]>, Node)> {
-    selection.iter().filter_map(|(prefix, number)| match (*prefix).into() {
-        FamilyKey::V6(key) => Some((key, selected(*prefix, *number))),
-        FamilyKey::V4(_) => None,
-    })
-}
-
-fn selected(prefix: Prefix, number: u16) -> Node {
-    Node {
-        allow: number.into(),
-        allow_until: NEVER,
-        prefix_len: prefix.bits().into(),
-        ..Node::default()
-    }
 }
 
 #[cfg(test)]
@@ -135,6 +68,7 @@ mod tests {
         decide::{self, decide},
         parse::{Flow, Protocol},
     };
+    use ipnet::IpNet;
     use jiff::Timestamp;
     use proptest::{collection::vec, prelude::*};
 

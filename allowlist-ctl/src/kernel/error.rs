@@ -7,7 +7,7 @@ use std::{
 
 use aya::maps::MapError;
 
-use super::retry::os_error;
+use super::{budget::OverBudget, retry::os_error};
 use crate::policy::table::TableFull;
 
 /// Why the program could not be loaded.
@@ -118,6 +118,9 @@ pub enum SyncError {
     /// No slot is left for a list of entries.
     #[error("the kernel tables hold no more lists of entries")]
     PoolFull,
+    /// The memory for entries is bounded.
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
     /// The kernel refused an update again and again.
     #[error("the kernel refused an update ({}); nothing has changed", reason(.0))]
     Refused(#[from] MapError),

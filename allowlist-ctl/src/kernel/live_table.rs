@@ -4,22 +4,15 @@
 //! in one service's row only (its first entry, its last one, a new trie) is written into the memory that the
 //! program reads: field by field, in an order in which a packet meets the row as it was or as it will be.
 
-use std::{
-    mem,
-    num::NonZeroUsize,
-    ptr::NonNull,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use allowlist_common::abi::{MONITOR, OPEN, PolicyTable, ServiceRow};
 use aya::maps::{MapData, MapError};
-use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-use super::retry::Calls;
-
-/// Arrays are looked up by an index of 32 bits.
-const KEY_SIZE: u32 = 4;
+use super::{
+    mapped::{Memory, make_mapped},
+    retry::Calls,
+};
 
 /// A service with one of these drops nobody.
 const PASSES_ALL: u32 = OPEN | MONITOR;
@@ -27,12 +20,9 @@ const PASSES_ALL: u32 = OPEN | MONITOR;
 /// A map with a table, and its memory.
 pub(super) struct LiveTable {
     pub(super) map: MapData,
-    memory: NonNull<PolicyTable>,
+    memory: Memory<PolicyTable>,
     table: Box<PolicyTable>,
 }
-
-// SAFETY: the memory is the kernel's and belongs to no thread; once published it is written through atomics only.
-unsafe impl Send for LiveTable {}
 
 impl LiveTable {
     /// A new map with a table; nobody reads it yet.
@@ -40,19 +30,8 @@ impl LiveTable {
     /// # Errors
     /// The kernel's refusal to make or map it.
     pub(super) fn new(table: Box<PolicyTable>, calls: &Calls) -> Result<Self, MapError> {
-        let size = u32::try_from(mem::size_of::<PolicyTable>()).unwrap_or(u32::MAX);
-        let kind = bpf_map_type::BPF_MAP_TYPE_ARRAY as u32;
-        let layout = || aya_obj::Map::new_from_params(kind, KEY_SIZE, size, 1, BPF_F_MMAPABLE);
-        let map = calls.patiently(|| MapData::create(layout(), "policy_table", None))?;
-        let length = NonZeroUsize::new(mem::size_of::<PolicyTable>());
-        let length = length.unwrap_or(NonZeroUsize::MIN);
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice; it is as long as the map's only value.
-        let memory = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, map.fd(), 0) };
-        let memory: NonNull<PolicyTable> =
-            memory.map_err(|errno| MapError::IoError(errno.into()))?.cast();
-        // SAFETY: the mapping is as long as a table, begins at a page, and nobody else knows of it yet.
-        unsafe { memory.copy_from_nonoverlapping(NonNull::from(table.as_ref()), 1) };
+        let (map, mut memory) = make_mapped("policy_table", 1, calls)?;
+        memory.write(0, &*table);
         Ok(Self { map, memory, table })
     }
 
@@ -112,16 +91,7 @@ impl LiveTable {
         let offset = field(&self.table).addr() - std::ptr::from_ref(self.table.as_ref()).addr();
         // SAFETY: the offset is that of an aligned u32 inside the table, which the memory holds for as long as
         // `self` lives; everybody who writes it does so here.
-        let word = unsafe { AtomicU32::from_ptr(self.memory.as_ptr().byte_add(offset).cast()) };
+        let word = unsafe { AtomicU32::from_ptr(self.memory.at(0).byte_add(offset).cast()) };
         word.store(value, Ordering::SeqCst);
-    }
-}
-
-impl Drop for LiveTable {
-    fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made, whole; nothing refers to it any more.
-        if let Err(errno) = unsafe { munmap(self.memory.cast(), mem::size_of::<PolicyTable>()) } {
-            tracing::warn!("cannot unmap a table: {errno}");
-        }
     }
 }

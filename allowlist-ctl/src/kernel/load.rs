@@ -35,17 +35,21 @@ pub enum Variant {
     Plain,
     /// The same without the clock that is read for next to nothing, which came with Linux 5.11.
     PlainOldClock,
+    /// The same in one function, for kernels that do not mix calls of functions with tail calls: Linux before 6.0 on
+    /// arm64. Without flat memory.
+    InOne,
 }
 
 impl Variant {
     /// Every variant; the first one that the kernel takes is the one that is used.
-    pub const ALL: [Self; 3] = [Self::Frags, Self::Plain, Self::PlainOldClock];
+    pub const ALL: [Self; 4] = [Self::Frags, Self::Plain, Self::PlainOldClock, Self::InOne];
 
     /// The judging program and the one that follows a denial.
     const fn names(self) -> [&'static str; 2] {
         match self {
             Self::Frags => ["allowlist_frags", "aftermath_frags"],
             Self::Plain | Self::PlainOldClock => ["allowlist", "aftermath"],
+            Self::InOne => ["allowlist_in_one", "aftermath"],
         }
     }
 
@@ -54,13 +58,19 @@ impl Variant {
         match self {
             Self::Frags => "observe_frags",
             Self::Plain | Self::PlainOldClock => "observe",
+            Self::InOne => "observe_in_one",
         }
+    }
+
+    /// Whether its sources can be in flat memory.
+    pub(super) const fn has_flat(self) -> bool {
+        !matches!(self, Self::InOne)
     }
 
     const fn coarse_clock(self) -> u8 {
         match self {
             Self::Frags | Self::Plain => 1,
-            Self::PlainOldClock => 0,
+            Self::PlainOldClock | Self::InOne => 0,
         }
     }
 
@@ -70,7 +80,7 @@ impl Variant {
         let newest = match self {
             Self::Frags => BpfHelper::BPF_FUNC_xdp_get_buff_len,
             Self::Plain => BpfHelper::BPF_FUNC_ktime_get_coarse_ns,
-            Self::PlainOldClock => return true,
+            Self::PlainOldClock | Self::InOne => return true,
         };
         is_helper_supported(ProgramType::Xdp, newest).unwrap_or(true)
     }

@@ -6,29 +6,35 @@
 
 mod attach;
 mod bpffs;
+mod budget;
 mod clock;
 mod counters;
 mod edits;
+mod engine;
 mod error;
 mod ethtool;
 mod events;
 mod explain;
+mod flat;
 mod frame;
 mod held;
 mod hits;
 mod identity;
+mod item;
 mod keeping;
 mod link;
 mod live_table;
 mod load;
+mod lpm;
+mod mapped;
 mod netlink;
 mod pins;
 mod placing;
-mod pool;
 mod refusal;
 mod retry;
 mod shadow;
 mod sightings;
+mod slots;
 mod sync;
 mod sys;
 mod takeover;
@@ -39,8 +45,10 @@ use std::{collections::BTreeSet, fs, io, sync::Arc};
 
 pub use self::{
     attach::XdpMode,
+    budget::OverBudget,
     clock::boot_clock,
     counters::{Counters, Totals},
+    engine::{EngineKind, EngineSettings, EngineState},
     error::{AttachError, LoadError, PinError, RemoveError, SyncError, WatchError},
     events::{Drop, DropReason, Events},
     explain::ExplainError,
@@ -59,7 +67,7 @@ pub use self::{
 use allowlist_common::abi::{Sighted, maps};
 
 use self::{hits::HitMaps, load::Loaded, pins::OfProgram, sync::Enforced};
-use crate::policy::{Name, Policy, entry::BootClock};
+use crate::policy::{Name, Policy, Service, entry::BootClock};
 
 /// The loaded program, its maps, and the interfaces it is on.
 pub struct Kernel {
@@ -84,8 +92,8 @@ impl Kernel {
     ///
     /// # Errors
     /// [`LoadError`] says in a sentence what is missing.
-    pub fn load(pins: Pins, policy: &Policy) -> Result<Self, LoadError> {
-        Self::load_one_of(&Variant::ALL, pins, policy, Calls::default())
+    pub fn load(pins: Pins, policy: &Policy, engine: EngineSettings) -> Result<Self, LoadError> {
+        Self::load_one_of(&Variant::ALL, pins, policy, engine, Calls::default())
     }
 
     /// The same with the first of these variants that the kernel takes, by calls that a test may have refused.
@@ -96,11 +104,12 @@ impl Kernel {
         variants: &[Variant],
         pins: Pins,
         policy: &Policy,
+        engine: EngineSettings,
         calls: Calls,
     ) -> Result<Self, LoadError> {
         pins.prepare()?;
         let mut loaded = load::load(&pins, variants, &calls)?;
-        let mut enforced = Enforced::new(&mut loaded, calls.clone())?;
+        let mut enforced = Enforced::new(&mut loaded, engine, calls.clone())?;
         let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, calls.clone())?;
         hit_maps.cover(policy.ids.highest(), &pins)?;
         enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
@@ -128,6 +137,18 @@ impl Kernel {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         self.enforced.policy()
+    }
+
+    /// How sources are looked up.
+    #[must_use]
+    pub fn engine(&self) -> EngineState {
+        self.enforced.engine()
+    }
+
+    /// Whether the entries of a service are in flat memory, IPv4 and IPv6; `None` where it has none of a family.
+    #[must_use]
+    pub fn is_flat(&self, service: &Service) -> (Option<bool>, Option<bool>) {
+        self.enforced.is_flat(service)
     }
 
     /// Whether later fragments are judged by their source on an interface, by the name that it is wanted by.

@@ -10,6 +10,7 @@ use aya::maps::MapError;
 
 use super::{
     error::{LoadError, SyncError},
+    item::Items,
     live_table::LiveTable,
     load::Loaded,
     sync::{Enforced, Lists, Root, needed},
@@ -136,7 +137,8 @@ impl Enforced {
         tries: &mut BTreeMap<Lists, Tries>,
     ) -> Result<(), SyncError> {
         for (lists, sources) in needed(policy) {
-            let (v4, v6) = self.build_families(&sources, clock, (true, true));
+            let items = Items::of(&sources, clock);
+            let (v4, v6) = self.engines.build(&items, (true, true), None);
             let built = tries.entry(lists).or_default();
             let v6 = v6.map(|v6| built.v6 = v6.flatten());
             built.v4 = v4?.flatten();

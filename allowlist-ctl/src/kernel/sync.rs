@@ -17,11 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     clock::boot_clock,
-    edits::{selection_v4, selection_v6},
+    engine::{EngineSettings, EngineState, Engines, Trie},
     error::{LoadError, SyncError},
+    item::Items,
     live_table::LiveTable,
     load::Loaded,
-    pool::Pool,
     retry::Calls,
     shadow::Trial,
     tries::{Built, Held, Tries},
@@ -43,8 +43,7 @@ pub(super) type Lists = Vec<ListNumber>;
 /// The maps, and the policy that they enforce.
 pub(super) struct Enforced {
     root: Root,
-    v4: Pool<[u8; 4]>,
-    v6: Pool<[u8; 16]>,
+    pub(super) engines: Engines,
     policy: Policy,
     interfaces: BTreeMap<String, Placement>,
     tries: BTreeMap<Lists, Held>,
@@ -63,14 +62,17 @@ impl Enforced {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub(super) fn new(loaded: &mut Loaded, calls: Calls) -> Result<Self, LoadError> {
+    pub(super) fn new(
+        loaded: &mut Loaded,
+        engine: EngineSettings,
+        calls: Calls,
+    ) -> Result<Self, LoadError> {
         let mut root: Root = loaded.take_map(maps::ROOT)?.try_into()?;
         let live = LiveTable::new(Box::new(PolicyTable::EMPTY), &calls)?;
         calls.patiently(|| root.set(0, &live.map, 0))?;
         Ok(Self {
             root,
-            v4: Pool::new(loaded.take_map(maps::TRIES_V4)?, calls.clone())?,
-            v6: Pool::new(loaded.take_map(maps::TRIES_V6)?, calls.clone())?,
+            engines: Engines::new(loaded, engine, &calls)?,
             policy: Policy::default(),
             interfaces: BTreeMap::new(),
             tries: BTreeMap::new(),
@@ -143,6 +145,19 @@ impl Enforced {
         services.any(|service| table::is_watched(service, &self.watched))
     }
 
+    /// How sources are looked up at present.
+    pub(super) fn engine(&self) -> EngineState {
+        self.engines.state()
+    }
+
+    /// Whether the entries of a service are in flat memory, by family; `None` where it has none.
+    pub(super) fn is_flat(&self, service: &Service) -> (Option<bool>, Option<bool>) {
+        let lists: Lists = self.policy.sources(service).lists().collect();
+        let tries = self.tries.get(&lists).map(|held| &held.tries);
+        let v4 = tries.and_then(|tries| tries.v4.as_ref()).map(Trie::is_flat);
+        (v4, tries.and_then(|tries| tries.v6.as_ref()).map(Trie::is_flat))
+    }
+
     /// The interfaces that services may be limited to.
     pub(super) fn interfaces(&self) -> &BTreeMap<String, Placement> {
         &self.interfaces
@@ -158,8 +173,7 @@ impl Enforced {
         for (_, tries) in unused.collect::<Vec<_>>() {
             self.retire(tries);
         }
-        self.v4.tidy();
-        self.v6.tidy();
+        self.engines.tidy();
     }
 
     fn surroundings(&self, policy: &Policy) -> Surroundings {
@@ -173,7 +187,7 @@ impl Enforced {
             let mut slots =
                 self.tries.get(&lists).map_or_else(TrieSlots::default, |held| held.tries.slots());
             if let Some(built) = built.get(&lists) {
-                slots = TrieSlots { v4: built.v4.slot(slots.v4), v6: built.v6.slot(slots.v6) };
+                slots = TrieSlots { v4: built.v4.number(slots.v4), v6: built.v6.number(slots.v6) };
             }
             (service.number, slots)
         };
@@ -207,15 +221,8 @@ impl Enforced {
             if self.selections.contains_key(&selection) {
                 continue;
             }
-            let v4 = self.v4.build(selection_v4(&selection))?;
-            let mut tries = Tries { v4, v6: None };
-            match self.v6.build(selection_v6(&selection)) {
-                Ok(v6) => tries.v6 = v6,
-                Err(error) => {
-                    self.retire(tries);
-                    return Err(error);
-                }
-            }
+            let items = Items::of_selection(&selection);
+            let tries = self.engines.build_in_kernel(&items)?;
             self.selections.insert(selection, tries);
         }
         Ok(())
@@ -258,12 +265,7 @@ impl Enforced {
     }
 
     pub(super) fn retire(&mut self, tries: Tries) {
-        if let Some(v4) = tries.v4 {
-            self.v4.retire(v4);
-        }
-        if let Some(v6) = tries.v6 {
-            self.v6.retire(v6);
-        }
+        self.engines.retire(tries);
     }
 }
 

@@ -88,6 +88,29 @@ impl Prefix {
         self.0.prefix_len()
     }
 
+    /// Whether it is one of IPv4 addresses.
+    #[must_use]
+    pub const fn is_v4(&self) -> bool {
+        matches!(self.0, IpNet::V4(_))
+    }
+
+    /// The first prefix in order behind all that share the first `bits` with this one; `None` behind the last.
+    #[must_use]
+    pub fn after(&self, bits: u8) -> Option<Self> {
+        let (net, width): (u128, u32) = match self.0.addr() {
+            IpAddr::V4(address) => (address.to_bits().into(), 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
+        };
+        let step = 1u128.checked_shl(width.checked_sub(bits.into())?)?;
+        let behind = (net & !(step - 1)).checked_add(step)?;
+        let address = match self.0 {
+            IpNet::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(behind.try_into().ok()?)),
+            IpNet::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(behind)),
+        };
+        let shortest = width.saturating_sub(behind.trailing_zeros());
+        Self::around(address, shortest.try_into().ok()?)
+    }
+
     /// Whether some address lies in both.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {

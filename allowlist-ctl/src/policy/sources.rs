@@ -1,6 +1,9 @@
 //! Which sources a service admits: the lists that decide together, and what each prefix of theirs decides.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use allowlist_common::abi::{BootSeconds, Node};
 use jiff::Timestamp;
@@ -53,6 +56,31 @@ impl Sources {
     #[must_use]
     pub fn node(&self, prefix: Prefix, clock: &BootClock) -> Option<Node> {
         fold(prefix, self.0.values().flat_map(|entries| entries.at(prefix)), clock)
+    }
+
+    /// The prefixes in one that are longer than it, and of at most `longest` bits, in order.
+    #[must_use]
+    pub fn within(&self, prefix: Prefix, longest: u8) -> BTreeSet<Prefix> {
+        let mut found = BTreeSet::new();
+        for entries in self.0.values() {
+            let mut from = Some(prefix);
+            while let Some(first) = from.take() {
+                for (key, _) in entries.from(EntryKey::manual(first, Kind::Allow)) {
+                    if !prefix.contains(&key.prefix) {
+                        break;
+                    }
+                    if key.prefix.bits() > longest {
+                        // Behind what is deeper, of which there may be much.
+                        from = key.prefix.after(longest);
+                        break;
+                    }
+                    if key.prefix != prefix {
+                        found.insert(key.prefix);
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// The trie's nodes in order.

@@ -2,8 +2,8 @@
 
 use allowlist::{
     kernel::{
-        Action, Calls, Drop, Events, Interface, Kernel, Pins, Program, Variant, XdpMode,
-        boot_clock, interfaces,
+        Action, Calls, Drop, EngineKind, EngineSettings, Events, Interface, Kernel, Pins, Program,
+        Variant, XdpMode, boot_clock, interfaces,
     },
     policy::{Policy, entry::BootClock},
 };
@@ -30,13 +30,18 @@ pub(crate) struct Bed {
     counters: Vec<Counted>,
 }
 
-/// Runs a test in a new namespace. Without a policy yet, everything passes.
-pub(crate) fn in_lab(test: impl FnOnce(&mut Bed) + Send) {
+/// Runs a test in a new namespace, with each engine. Without a policy yet, everything passes.
+pub(crate) fn in_lab(test: impl FnMut(&mut Bed) + Send) {
     in_lab_with(&Variant::ALL, test);
 }
 
+/// The same with one engine alone, under these settings.
+pub(crate) fn in_lab_of(engine: EngineSettings, test: impl FnOnce(&mut Bed) + Send) {
+    once(engine, &Namespace::new("packets").unwrap(), &Variant::ALL, None, test);
+}
+
 /// The same with the first of these variants of the program that the kernel takes.
-pub(crate) fn in_lab_with(variants: &[Variant], test: impl FnOnce(&mut Bed) + Send) {
+pub(crate) fn in_lab_with(variants: &[Variant], test: impl FnMut(&mut Bed) + Send) {
     inside(&Namespace::new("packets").unwrap(), variants, None, test);
 }
 
@@ -44,7 +49,7 @@ pub(crate) fn in_lab_with(variants: &[Variant], test: impl FnOnce(&mut Bed) + Se
 pub(crate) fn in_namespace(
     namespace: &Namespace,
     variants: &[Variant],
-    test: impl FnOnce(&mut Bed) + Send,
+    test: impl FnMut(&mut Bed) + Send,
 ) {
     inside(namespace, variants, None, test);
 }
@@ -54,12 +59,41 @@ pub(crate) fn on_interface(
     namespace: &Namespace,
     interface: &str,
     variants: &[Variant],
-    test: impl FnOnce(&mut Bed) + Send,
+    test: impl FnMut(&mut Bed) + Send,
 ) {
     inside(namespace, variants, Some(interface), test);
 }
 
+/// The same with one engine alone.
+pub(crate) fn on_interface_with(
+    kind: EngineKind,
+    namespace: &Namespace,
+    interface: &str,
+    variants: &[Variant],
+    test: impl FnOnce(&mut Bed) + Send,
+) {
+    once(of(kind), namespace, variants, Some(interface), test);
+}
+
 fn inside(
+    namespace: &Namespace,
+    variants: &[Variant],
+    native: Option<&str>,
+    mut test: impl FnMut(&mut Bed) + Send,
+) {
+    for kind in [EngineKind::Lpm, EngineKind::Flat] {
+        once(of(kind), namespace, variants, native, &mut test);
+    }
+}
+
+/// An engine under default settings.
+pub(crate) fn of(kind: EngineKind) -> EngineSettings {
+    EngineSettings { kind, ..EngineSettings::default() }
+}
+
+/// Runs a test with an engine, where the program has it.
+fn once(
+    engine: EngineSettings,
     namespace: &Namespace,
     variants: &[Variant],
     native: Option<&str>,
@@ -70,9 +104,12 @@ fn inside(
     namespace
         .inside(|| {
             let nothing = Policy::default();
-            let pins = Pins::at(bpffs.path());
-            let mut kernel =
-                Kernel::load_one_of(variants, pins, &nothing, Calls::default()).unwrap();
+            let (pins, calls) = (Pins::at(bpffs.path()), Calls::default());
+            let mut kernel = Kernel::load_one_of(variants, pins, &nothing, engine, calls).unwrap();
+            if engine.kind == EngineKind::Flat && !kernel.engine().has_flat {
+                return;
+            }
+            println!("{:?} with {engine:?}", kernel.variant());
             let host = Host::new(&nothing, false, &boot_clock());
             let events = kernel.take_events().unwrap();
             let mut bed = Bed { kernel, host, places: places(native), events, counters: vec![] };

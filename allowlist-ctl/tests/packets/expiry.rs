@@ -40,7 +40,7 @@ fn a_source_behind_every_ended_prefix_there_can_be_is_judged_by_the_one_that_las
         ("none lasts, IPv6", IpAddr::from(v6.source), 128, false, v6.frame(), Judged::Denied),
     ];
     in_lab(|bed| {
-        for (name, address, width, decides, frame, judged) in table {
+        for (name, address, width, decides, frame, judged) in table.clone() {
             let entries = nested(address, width, Kind::Allow, decides);
             bed.enforce(&policy([(service(&["tcp/22".into()]), entries)]), false);
             let expected = Counted::Service(1, judged);
@@ -91,7 +91,7 @@ fn ends_decide_which_entry_does() {
     ];
     let frame = V4::to(22).frame();
     in_lab(|bed| {
-        for (name, entries, judged) in table {
+        for (name, entries, judged) in table.clone() {
             bed.enforce(&policy([(service(&["tcp/22".into()]), entries)]), false);
             let expected = Counted::Service(1, judged);
             assert_eq!(bed.on_host(&frame), expected, "{name}");

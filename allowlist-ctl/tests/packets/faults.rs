@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use allowlist::{
-    kernel::{Calls, InForce, Interface, Kernel, Pins, Refusals, Variant, XdpMode, interfaces},
+    kernel::{
+        Calls, EngineKind, EngineSettings, InForce, Interface, Kernel, Pins, Refusals, Variant,
+        XdpMode, interfaces,
+    },
     policy::{
         Author, Policy,
         change::{Change, Settings, apply},
@@ -60,10 +63,16 @@ fn judged() -> Option<[bool; 2]> {
 }
 
 /// Starts as the daemon does, and makes a change.
-fn start(pins: &Pins, [first, then]: [&Policy; 2], calls: &Calls) -> Result<Kernel, String> {
+fn start(
+    pins: &Pins,
+    [first, then]: [&Policy; 2],
+    kind: EngineKind,
+    calls: &Calls,
+) -> Result<Kernel, String> {
     let told = |error: &dyn std::error::Error| error.to_string();
     let variants = &Variant::ALL;
-    let mut kernel = Kernel::load_one_of(variants, pins.clone(), first, calls.clone())
+    let engine = EngineSettings { kind, ..EngineSettings::default() };
+    let mut kernel = Kernel::load_one_of(variants, pins.clone(), first, engine, calls.clone())
         .map_err(|error| told(&error))?;
     kernel.note_store(&identity(first)).map_err(|error| told(&error))?;
     let present = interfaces().unwrap();
@@ -93,8 +102,22 @@ fn take_off(pins: &Pins) {
     until("it to be off", OFF, || judged().is_none().then_some(())).unwrap();
 }
 
-/// Walks over every call of a start, with or without a filter in force, and returns how often each sentence was said.
+/// Walks over every call of a start with each engine, with or without a filter in force, and returns how often each
+/// sentence was said.
 fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
+    let mut errors = walk_with(EngineKind::Lpm, is_in_force, code, said);
+    for (error, times) in walk_with(EngineKind::Flat, is_in_force, code, said) {
+        *errors.entry(error).or_default() += times;
+    }
+    errors
+}
+
+fn walk_with(
+    kind: EngineKind,
+    is_in_force: bool,
+    code: i32,
+    said: &[&str],
+) -> BTreeMap<String, u64> {
     let (scratch, namespace) = (Scratch::new().unwrap(), Namespace::new("faults").unwrap());
     let bpffs = Bpffs::mount(&scratch.path().join("bpffs")).unwrap();
     let pins = Pins::at(bpffs.path());
@@ -102,7 +125,7 @@ fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
     let both = [&alice, &bob];
     let mut errors = BTreeMap::new();
     let mut walk = || {
-        let usual = names(&start(&pins, both, &Calls::default()).unwrap());
+        let usual = names(&start(&pins, both, kind, &Calls::default()).unwrap());
         if !is_in_force {
             take_off(&pins);
         }
@@ -112,7 +135,7 @@ fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
             assert_eq!(before, is_in_force.then_some([false, true]), "before call {number}");
             let calls = Calls::default();
             calls.refuse(Refusals { after: number, count: 1, code });
-            let result = start(&pins, both, &calls).map(|kernel| names(&kernel));
+            let result = start(&pins, both, kind, &calls).map(|kernel| names(&kernel));
             let tried = calls.tried();
             match result {
                 Err(error) => {
@@ -129,7 +152,7 @@ fn walk(is_in_force: bool, code: i32, said: &[&str]) -> BTreeMap<String, u64> {
                 }
             }
             if is_in_force {
-                drop(start(&pins, both, &Calls::default()).unwrap());
+                drop(start(&pins, both, kind, &Calls::default()).unwrap());
                 assert_eq!(pins.in_force().unwrap(), InForce::From(identity(&bob)));
             } else {
                 take_off(&pins);

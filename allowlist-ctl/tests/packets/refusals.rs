@@ -1,9 +1,13 @@
 //! The kernel refuses one update after another: a change is made as a whole then, or not at all.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use allowlist::{
-    kernel::{Refusals, SyncError},
+    kernel::{EngineKind, EngineSettings, Refusals, SyncError},
     policy::{
         Author, Name, Policy,
         change::{Change, Settings, apply},
@@ -13,7 +17,7 @@ use allowlist::{
 use jiff::Timestamp;
 use xtask::lab::udp_frame;
 
-use crate::bed::{Bed, in_lab};
+use crate::bed::{Bed, in_lab_of, of};
 
 /// More entries than are changed in place.
 const MANY: u32 = 1100;
@@ -141,7 +145,8 @@ fn some(updates: u64) -> impl Iterator<Item = u64> {
 
 /// Each change with what it makes of packets, and how many updates it takes.
 fn each(mut test: impl FnMut(&mut Bed, &str, [&Policy; 2], [&Judged; 2], u64) + Send) {
-    in_lab(|bed| {
+    // In flat memory hardly anything can be refused; see below.
+    in_lab_of(of(EngineKind::Lpm), |bed| {
         let before = policy();
         bed.enforce(&before, false);
         let judged_before = judged(bed);
@@ -227,7 +232,7 @@ fn a_refusal_that_passes_is_not_noticed() {
 
 #[test]
 fn patience_with_a_kernel_that_stays_short_of_memory_ends_and_nothing_has_changed() {
-    in_lab(|bed| {
+    in_lab_of(of(EngineKind::Lpm), |bed| {
         let before = policy();
         bed.enforce(&before, false);
         let expected = judged(bed);
@@ -241,4 +246,58 @@ fn patience_with_a_kernel_that_stays_short_of_memory_ends_and_nothing_has_change
             assert_eq!(judged(bed), expected);
         }
     });
+}
+
+#[test]
+fn with_flat_memory_a_change_is_made_or_not_whatever_the_kernel_refuses() {
+    in_lab_of(of(EngineKind::Flat), |bed| {
+        let before = policy();
+        bed.enforce(&before, false);
+        let judged_before = judged(bed);
+        let mut refused = 0;
+        for (what, change) in changes() {
+            let after = changed(&before, &change);
+            bed.kernel.apply(&after).unwrap();
+            let judged_after = judged(bed);
+            restore(bed, &before, &judged_before, what);
+            for number in 0..6 {
+                refuse(bed, number, u64::MAX, libc::EPERM);
+                let result = bed.kernel.apply(&after);
+                refuse(bed, 0, 0, 0);
+                refused += u32::from(result.is_err());
+                let expected = if result.is_ok() { &judged_after } else { &judged_before };
+                assert_eq!(&judged(bed), expected, "{what}, {number}: {result:?}");
+                assert!(bed.kernel.mend(), "{what}, {number}");
+                assert_eq!(&judged(bed), expected, "{what}, {number}: {result:?}, mended");
+                restore(bed, &before, &judged_before, what);
+            }
+        }
+        assert!(refused > 0);
+    });
+}
+
+#[test]
+fn entries_beyond_the_memory_that_they_may_take_are_refused_with_the_figures() {
+    for kind in [EngineKind::Lpm, EngineKind::Flat] {
+        in_lab_of(EngineSettings { kind, memory: 8 << 20 }, |bed| {
+            let before = policy();
+            bed.enforce(&before, false);
+            let expected = judged(bed);
+            let texts: Vec<String> = (0..200_000u32)
+                .map(|number| format!("{}/32", Ipv4Addr::from(number * 20_000)))
+                .collect();
+            let many = Change::Replace { name: name("s5"), entries: entries(&texts) };
+            let error = bed.kernel.apply(&changed(&before, &many)).unwrap_err().to_string();
+            let is_told =
+                error.contains("of 8 MiB are in use") && error.contains("`memory` under [engine]");
+            assert!(is_told, "{kind:?}: {error}");
+            assert_eq!(judged(bed), expected, "{kind:?}");
+            bed.kernel.tidy();
+            // What was taken for it was given back.
+            let few = changed(&before, &add("s5", &["10.0.0.7"]));
+            bed.kernel.apply(&few).unwrap();
+            assert_ne!(judged(bed), expected, "{kind:?}");
+            restore(bed, &before, &expected, "a few");
+        });
+    }
 }

@@ -1,20 +1,17 @@
 //! Everything else: built beside what is in force, which one pointer then leaves behind.
 
-use std::{collections::BTreeMap, thread};
+use std::collections::BTreeMap;
 
 use super::{Enforced, Lists};
 use crate::{
     kernel::{
-        edits::{changed_families, nodes_v4, nodes_v6},
+        edits::changed_families,
         error::SyncError,
-        pool::Installed,
+        item::Items,
         tries::{Built, Family, Held, Tries},
     },
     policy::{Policy, Sources, entry::BootClock, table},
 };
-
-/// What was built of a family: nothing where that was not wanted, no trie where it has no entries.
-type BuiltTrie<A> = Result<Option<Option<Installed<A>>>, SyncError>;
 
 impl Enforced {
     /// Builds the tries of every changed list beside those in force, and swaps the root.
@@ -54,34 +51,14 @@ impl Enforced {
                 continue;
             }
             let built = built.entry(lists.clone()).or_default();
-            let (v4, v6) = self.build_families(sources, clock, changed);
+            let held = self.tries.get(lists).map(|held| &held.tries);
+            let (v4, v6) = self.engines.build(&Items::of(sources, clock), changed, held);
             // What one family built is noted before the other one's error is reported.
             let v6 = v6.map(|v6| built.v6 = v6.map_or(Family::Kept, Family::New));
             built.v4 = v4?.map_or(Family::Kept, Family::New);
             v6?;
         }
         Ok(())
-    }
-
-    /// Builds the tries of those families of some sources that are `wanted`, IPv4 first.
-    pub(in crate::kernel) fn build_families(
-        &mut self,
-        sources: &Sources,
-        clock: &BootClock,
-        wanted: (bool, bool),
-    ) -> (BuiltTrie<[u8; 4]>, BuiltTrie<[u8; 16]>) {
-        let (pool_v4, pool_v6) = (&mut self.v4, &mut self.v6);
-        let mut build_v4 = || pool_v4.build(nodes_v4(sources, clock));
-        let mut build_v6 = || pool_v6.build(nodes_v6(sources, clock));
-        // Large lists take a while, and the families have pools of their own: a thread for each.
-        thread::scope(|scope| {
-            let v6 = wanted.1.then(|| scope.spawn(&mut build_v6));
-            let v4 = wanted.0.then(&mut build_v4);
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            (v4.transpose(), v6.map(join).transpose())
-        })
     }
 
     /// Keeps what the new root refers to, and retires what it no longer does.

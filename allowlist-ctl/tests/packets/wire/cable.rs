@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use allowlist::{kernel::Variant, policy::Policy};
+use allowlist::{
+    kernel::{EngineKind, Variant},
+    policy::Policy,
+};
 use xtask::lab::{Namespace, PacketSocket, link};
 
 use crate::{
-    bed::{Bed, on_interface},
+    bed::{Bed, on_interface, on_interface_with},
     table::build::frame,
 };
 
@@ -29,7 +32,7 @@ pub(crate) struct Cable {
 }
 
 /// Runs a test with this variant of the program at the far end of a cable, in native mode.
-pub(crate) fn on_cable(variant: Variant, test: impl FnOnce(&mut Bed, &mut Cable) + Send) {
+pub(crate) fn on_cable(variant: Variant, mut test: impl FnMut(&mut Bed, &mut Cable) + Send) {
     let [client, server] = ["client", "server"].map(|label| Namespace::new(label).unwrap());
     for namespace in [&client, &server] {
         // Without an address of either family nobody speaks of his own accord.
@@ -40,12 +43,12 @@ pub(crate) fn on_cable(variant: Variant, test: impl FnOnce(&mut Bed, &mut Cable)
     for namespace in [&client, &server] {
         namespace.ip(&[format!("link set {INTERFACE} mtu {mtu}")]).unwrap();
     }
-    let near = PacketSocket::open(&client, INTERFACE).unwrap();
-    on_interface(&client, INTERFACE, &[variant], |passing| {
+    on_interface_with(EngineKind::Lpm, &client, INTERFACE, &[variant], |passing| {
         // A veth takes what XDP sends back only while its other end has a program too: one that protects nothing.
         passing.enforce(&Policy::default(), false);
         on_interface(&server, INTERFACE, &[variant], |bed| {
-            let far = PacketSocket::open(&server, INTERFACE).unwrap();
+            let [near, far] =
+                [&client, &server].map(|end| PacketSocket::open(end, INTERFACE).unwrap());
             test(bed, &mut Cable { near, far, marks: 0 });
         });
     });

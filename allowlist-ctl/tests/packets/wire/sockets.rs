@@ -77,7 +77,7 @@ impl Hosts {
     }
 
     /// Runs a test with the program on the server's interface.
-    fn run(&self, test: impl FnOnce(&mut Bed) + Send) {
+    fn run(&self, test: impl FnMut(&mut Bed) + Send) {
         on_interface(&self.server, INTERFACE, &Variant::ALL, test);
     }
 

@@ -1,0 +1,121 @@
+//! How much of the kernel's memory the entries may take.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// A limit in bytes, and what of it is taken; its clones are the same budget.
+#[derive(Clone, Debug)]
+pub(super) struct Budget(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    limit: u64,
+    used: AtomicU64,
+}
+
+/// More was asked for than is left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the entries do not fit: they need {} more of the kernel's memory, and {} of {} are in use; raise `memory` under [engine] in the configuration and restart allowlistd, or use fewer entries",
+    mebibytes(*.needed), mebibytes(*.used), mebibytes(*.limit)
+)]
+pub struct OverBudget {
+    /// Bytes that were asked for.
+    pub needed: u64,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes in all.
+    pub limit: u64,
+}
+
+/// Part of a budget; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    pub(super) fn new(limit: u64) -> Self {
+        Self(Arc::new(State { limit, used: AtomicU64::new(0) }))
+    }
+
+    /// Bytes in use.
+    pub(super) fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes so many bytes.
+    ///
+    /// # Errors
+    /// [`OverBudget`]; nothing is taken then.
+    pub(super) fn reserve(&self, bytes: u64) -> Result<Reservation, OverBudget> {
+        let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
+        reservation.grow(bytes)?;
+        Ok(reservation)
+    }
+}
+
+impl Reservation {
+    /// Takes more.
+    ///
+    /// # Errors
+    /// [`OverBudget`]; no more is taken then.
+    pub(super) fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
+        let State { limit, used } = &*self.budget.0;
+        let fits = |used: u64| used.checked_add(bytes).filter(|used| used <= limit);
+        match used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+            Ok(_) => self.bytes += bytes,
+            Err(used) => return Err(OverBudget { needed: bytes, used, limit: *limit }),
+        }
+        Ok(())
+    }
+
+    /// Gives part of it back.
+    pub(super) fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.0.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+/// Bytes as people read them.
+fn mebibytes(bytes: u64) -> String {
+    const MEBIBYTE: u64 = 1 << 20;
+    match bytes {
+        0..MEBIBYTE => format!("{} KiB", bytes.div_ceil(1024)),
+        _ => format!("{} MiB", bytes.div_ceil(MEBIBYTE)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_there_is_and_all_is_given_back() {
+        let budget = Budget::new(10 << 20);
+        let mut first = budget.reserve(4 << 20).unwrap();
+        let over = budget.reserve(7 << 20).unwrap_err();
+        assert_eq!(over, OverBudget { needed: 7 << 20, used: 4 << 20, limit: 10 << 20 });
+        let text = "need 7 MiB more of the kernel's memory, and 4 MiB of 10 MiB are in use";
+        assert!(over.to_string().contains(text), "{over}");
+        let second = budget.reserve(6 << 20).unwrap();
+        assert!(first.grow(1).is_err());
+        first.shrink(1 << 20);
+        assert_eq!(budget.used(), 9 << 20);
+        drop(second);
+        first.grow(7 << 20).unwrap();
+        assert_eq!(budget.used(), 10 << 20);
+        drop(first);
+        assert_eq!(budget.used(), 0);
+    }
+}
