@@ -109,7 +109,6 @@ fn once(
             if engine.kind == EngineKind::Flat && !kernel.engine().has_flat {
                 return;
             }
-            println!("{:?} with {engine:?}", kernel.variant());
             let host = Host::new(&nothing, false, &boot_clock());
             let events = kernel.take_events().unwrap();
             let mut bed = Bed { kernel, host, places: places(native), events, counters: vec![] };
