@@ -424,7 +424,7 @@ mod tests {
     fn a_list_of_any_length_is_made_of_what_comes_in_order() {
         let entry = |id: u32| {
             let author = Author { uid: 0, name: "root".into() };
-            let expires_at = (id % 3 == 0).then_some(Timestamp::UNIX_EPOCH);
+            let expires_at = id.is_multiple_of(3).then_some(Timestamp::UNIX_EPOCH);
             let added_at = Timestamp::UNIX_EPOCH;
             Entry { id, comment: None, added_by: Arc::new(author), added_at, expires_at }
         };

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    fmt,
+    fmt, iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
@@ -144,9 +144,9 @@ impl Prefix {
     pub(super) fn parse_each(text: &str, each: impl FnMut(Self)) -> Result<(), InvalidPrefix> {
         match text.split_once('-') {
             Some((start, end)) => {
-                parse_range(text, start.trim(), end.trim())?.into_iter().for_each(each)
+                parse_range(text, start.trim(), end.trim())?.into_iter().for_each(each);
             }
-            None => std::iter::once(parse_one(text)?).for_each(each),
+            None => iter::once(parse_one(text)?).for_each(each),
         }
         Ok(())
     }
