@@ -115,8 +115,8 @@ fn a_list_that_the_disk_has_no_room_for_leaves_everything_as_it_was() -> Result<
         ensure!(server.service("redis")?["entries"] == 1);
         served(server.alice(), redis)?;
         shut_out(server.bob(), redis)?;
-        let last = server.trail()?.pop().context("no trail")?;
-        ensure!(last["action"] == "replace" && last["result"] == json!("failed"), "{last}");
+        let row = server.trail()?.pop().context("no trail")?;
+        ensure!(row["action"] == "replace" && row["result"] == json!("failed"), "{row}");
         server.done(&["add", "redis", "192.0.2.1"])?;
         server.done(&["remove", "redis", "192.0.2.1"])?;
     }
