@@ -1,11 +1,16 @@
 //! Lists as text: an entry a line, behind it perhaps its end and a comment: `10.0.0.0/8 until=2026-12-01T00:00Z # VPN`.
 
+use std::{num::NonZeroUsize, thread};
+
 use jiff::Timestamp;
 
 use super::{
     EntryKey,
-    entry::{InvalidEntry, NewEntry, parse_comment, parse_end, parse_keys},
+    entry::{InvalidEntry, NewEntry, parse_comment, parse_each_key, parse_end},
 };
+
+/// From so many bytes on a list is read by several threads.
+const LONG: usize = 1 << 20;
 
 /// Stands between an entry and its end.
 const UNTIL: &str = " until=";
@@ -25,30 +30,100 @@ pub struct InvalidLine {
 /// # Errors
 /// Every line that could not be read, in order.
 pub fn parse(text: &str) -> Result<Vec<NewEntry>, Vec<InvalidLine>> {
-    let mut entries = Vec::new();
-    let mut invalid = Vec::new();
-    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        match parse_line(line) {
-            Ok(found) => entries.extend(found),
-            Err(error) => invalid.push(InvalidLine { number: index + 1, error }),
+    let text = text.trim_start_matches('\u{feff}');
+    let parts = if text.len() < LONG {
+        vec![Part::read(text)]
+    } else {
+        let readers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        read_parts(&divide(text, readers))
+    };
+    join(parts)
+}
+
+/// A part of a list as it was read.
+#[derive(Default)]
+struct Part {
+    entries: Vec<NewEntry>,
+    /// Numbered from the beginning of the part.
+    invalid: Vec<InvalidLine>,
+    lines: usize,
+}
+
+impl Part {
+    fn read(text: &str) -> Self {
+        let mut part = Self::default();
+        for line in text.lines() {
+            part.lines += 1;
+            if let Err(error) = parse_line(line, &mut part.entries) {
+                part.invalid.push(InvalidLine { number: part.lines, error });
+            }
         }
+        part
+    }
+}
+
+/// Divides a text at ends of lines into at most so many parts of about one length.
+fn divide(mut text: &str, parts: usize) -> Vec<&str> {
+    let length = text.len().div_ceil(parts);
+    let mut divided = Vec::with_capacity(parts);
+    while let Some(end) = end_of_line(text, length) {
+        let (part, rest) = text.split_at(end);
+        divided.push(part);
+        text = rest;
+    }
+    divided.push(text);
+    divided
+}
+
+/// Behind the first end of a line from a byte on.
+fn end_of_line(text: &str, from: usize) -> Option<usize> {
+    let rest = text.as_bytes().get(from..)?;
+    rest.iter().position(|byte| *byte == b'\n').map(|place| from + place + 1)
+}
+
+/// Reads parts side by side.
+fn read_parts(parts: &[&str]) -> Vec<Part> {
+    thread::scope(|scope| {
+        let readers: Vec<_> = parts.iter().map(|part| scope.spawn(|| Part::read(part))).collect();
+        let join = |reader: thread::ScopedJoinHandle<'_, Part>| {
+            reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        readers.into_iter().map(join).collect()
+    })
+}
+
+fn join(parts: Vec<Part>) -> Result<Vec<NewEntry>, Vec<InvalidLine>> {
+    let (mut entries, mut invalid, mut lines) = (Vec::new(), Vec::new(), 0);
+    for part in parts {
+        if entries.is_empty() {
+            entries = part.entries;
+        } else {
+            entries.extend(part.entries);
+        }
+        let numbered = |line: InvalidLine| InvalidLine { number: lines + line.number, ..line };
+        invalid.extend(part.invalid.into_iter().map(numbered));
+        lines += part.lines;
     }
     if invalid.is_empty() { Ok(entries) } else { Err(invalid) }
 }
 
-fn parse_line(line: &str) -> Result<Vec<NewEntry>, InvalidEntry> {
+/// Reads a line, and puts its entries behind those that were read before; none where it cannot be read.
+fn parse_line(line: &str, entries: &mut Vec<NewEntry>) -> Result<(), InvalidEntry> {
     let (entry, comment) = line.split_once('#').unwrap_or((line, ""));
     let entry = entry.trim();
     if entry.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let comment = parse_comment(comment)?;
-    let (entry, expires_at) = match entry.split_once(UNTIL) {
+    // Looking for a blank first is quicker, and most entries have none.
+    let ending = entry.contains(' ').then(|| entry.split_once(UNTIL)).flatten();
+    let (entry, expires_at) = match ending {
         Some((entry, end)) => (entry.trim_end(), Some(parse_end(end)?)),
         None => (entry, None),
     };
-    let keys = parse_keys(entry)?;
-    Ok(keys.into_iter().map(|key| NewEntry { key, comment: comment.clone(), expires_at }).collect())
+    parse_each_key(entry, |key| {
+        entries.push(NewEntry { key, comment: comment.clone(), expires_at });
+    })
 }
 
 /// The line of an entry, as [`parse`] reads it.
@@ -96,6 +171,37 @@ mod tests {
             let [entry] = &parse(text).unwrap()[..] else { panic!("{text}") };
             assert_eq!(line(&entry.key, entry.expires_at, entry.comment.as_deref()), text);
         }
+    }
+
+    #[test]
+    fn a_text_is_divided_at_ends_of_lines() {
+        let table: &[(&str, usize, &[&str])] = &[
+            ("", 2, &[""]),
+            ("a\n", 2, &["a\n", ""]),
+            ("a\nbb\nccc\n", 2, &["a\nbb\nccc\n", ""]),
+            ("a\nbb\nccc\nd", 2, &["a\nbb\nccc\n", "d"]),
+            ("ü\nü\nü", 3, &["ü\nü\n", "ü"]),
+            ("one line", 4, &["one line"]),
+        ];
+        for (text, parts, expected) in table {
+            assert_eq!(divide(text, *parts), *expected, "{text:?} in {parts}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_read_as_a_short_one() {
+        let line =
+            |number: u32| format!("10.{}.{}.{}\n", number >> 16, number >> 8 & 255, number & 255);
+        let mut text: String = (0..150_000).map(line).collect();
+        assert!(text.len() > LONG);
+        let read = parse(&text).unwrap();
+        assert_eq!(read, Part::read(&text).entries);
+        assert_eq!(read.len(), 150_000);
+        text.push_str("nonsense\n");
+        text.insert_str(0, "# bad lines\nnonsense\n");
+        let numbers: Vec<usize> =
+            parse(&text).unwrap_err().iter().map(|error| error.number).collect();
+        assert_eq!(numbers, [2, 150_003]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Prefixes, and the ways to write them: address, CIDR prefix, range.
 
 use std::{
-    fmt,
+    cmp::Ordering,
+    fmt, iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 const MAPPED_BITS: u8 = 96;
 
 /// A prefix without host bits; never an IPv4-mapped IPv6 one.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend(
     "pattern" = "^[0-9A-Fa-f.:]+(/[0-9]+)?$",
@@ -157,10 +158,20 @@ impl Prefix {
     /// # Errors
     /// [`InvalidPrefix`] says what is wrong and what would be right.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, InvalidPrefix> {
+        let mut prefixes = Vec::new();
+        Self::parse_each(text, |prefix| prefixes.push(prefix))?;
+        Ok(prefixes)
+    }
+
+    /// The same with the prefixes handed on one by one; none where the text cannot be read.
+    pub(super) fn parse_each(text: &str, each: impl FnMut(Self)) -> Result<(), InvalidPrefix> {
         match text.split_once('-') {
-            Some((start, end)) => parse_range(text, start.trim(), end.trim()),
-            None => parse_one(text).map(|prefix| vec![prefix]),
+            Some((start, end)) => {
+                parse_range(text, start.trim(), end.trim())?.into_iter().for_each(each);
+            }
+            None => iter::once(parse_one(text)?).for_each(each),
         }
+        Ok(())
     }
 }
 
@@ -246,6 +257,32 @@ impl FromStr for Prefix {
             [one] => Ok(*one),
             _ => Err(InvalidPrefix::NotOne(shorten(text))),
         }
+    }
+}
+
+/// By family, address and length, as [`IpNet`] is ordered: compared as numbers, which for a million entries counts.
+impl Ord for Prefix {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.0, other.0) {
+            (IpNet::V4(a), IpNet::V4(b)) => {
+                let number = |net: Ipv4Net| {
+                    u64::from(net.addr().to_bits()) << 8 | u64::from(net.prefix_len())
+                };
+                number(a).cmp(&number(b))
+            }
+            (IpNet::V6(a), IpNet::V6(b)) => {
+                let number = |net: Ipv6Net| (net.addr().to_bits(), net.prefix_len());
+                number(a).cmp(&number(b))
+            }
+            (IpNet::V4(_), IpNet::V6(_)) => Ordering::Less,
+            (IpNet::V6(_), IpNet::V4(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Prefix {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -373,5 +410,31 @@ mod tests {
     fn a_mapped_prefix_never_becomes_an_ipv6_one() {
         assert_eq!(Prefix::new("::ffff:0:0/96".parse().unwrap()), None);
         assert!(Prefix::parse_all("::ffff:1.2.3.4/64").is_err());
+    }
+
+    #[test]
+    fn prefixes_are_in_the_order_of_networks() {
+        let texts = [
+            "0.0.0.0/0",
+            "0.0.0.0/8",
+            "9.255.255.255",
+            "10.0.0.0/8",
+            "10.0.0.0/9",
+            "10.0.0.0",
+            "128.0.0.0/1",
+            "255.255.255.255",
+            "::/0",
+            "::1",
+            "2001:db8::/32",
+            "2001:db8::/33",
+            "2001:db8::",
+            "ffff::/16",
+        ];
+        let prefixes = texts.map(|text| text.parse::<Prefix>().unwrap());
+        for a in prefixes {
+            for b in prefixes {
+                assert_eq!(a.cmp(&b), a.net().cmp(&b.net()), "{a} {b}");
+            }
+        }
     }
 }

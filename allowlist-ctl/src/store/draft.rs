@@ -1,10 +1,13 @@
 //! Writing: what belongs together goes into one transaction.
 
+mod entries;
+
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use self::entries::{EntryWriter, end_batch};
 use super::{
     Store, StoreError,
     audit::{self, Appended, Record},
@@ -13,7 +16,7 @@ use super::{
     unwritable,
 };
 use crate::policy::{
-    Author, Entries, Entry, EntryKey, ListNumber, Name, Policy,
+    Author, Entries, ListNumber, Name, Policy,
     difference::{GroupTerms, ServiceTerms},
 };
 
@@ -211,118 +214,6 @@ fn move_list(
         params![number, until],
     )?;
     transaction.execute("DELETE FROM list WHERE number = ?1", [number]).map(drop)
-}
-
-/// Has all entries of a list belong to the past, where they are.
-fn end_batch(transaction: &Transaction<'_>, list: ListNumber, until: u64) -> rusqlite::Result<()> {
-    let end = "UPDATE batch SET until = ?2 WHERE list = ?1 AND until IS NULL";
-    transaction.prepare_cached(end)?.execute(params![list, until]).map(drop)
-}
-
-/// The batch of a list's entries, made where it is missing.
-fn current_batch(transaction: &Transaction<'_>, list: ListNumber) -> rusqlite::Result<i64> {
-    let find = "SELECT id FROM batch WHERE list = ?1 AND until IS NULL";
-    let found = transaction.prepare_cached(find)?.query_row([list], |row| row.get(0)).optional()?;
-    if let Some(id) = found {
-        return Ok(id);
-    }
-    transaction.prepare_cached("INSERT INTO batch (list) VALUES (?1)")?.execute([list])?;
-    Ok(transaction.last_insert_rowid())
-}
-
-/// Writes the entries of one list.
-struct EntryWriter<'a> {
-    transaction: &'a Transaction<'a>,
-    list: ListNumber,
-    batch: i64,
-    revision: u64,
-    insert: CachedStatement<'a>,
-    keep: CachedStatement<'a>,
-    delete: CachedStatement<'a>,
-    authors: HashMap<Arc<Author>, i64>,
-}
-
-impl<'a> EntryWriter<'a> {
-    fn new(
-        transaction: &'a Transaction<'a>,
-        list: ListNumber,
-        revision: u64,
-    ) -> rusqlite::Result<Self> {
-        Ok(Self {
-            transaction,
-            list,
-            batch: current_batch(transaction, list)?,
-            revision,
-            insert: transaction.prepare_cached(
-                "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?,
-            keep: transaction.prepare_cached(
-                "INSERT INTO past_entry
-                 SELECT ?6, prefix, kind, origin, id, comment, author, added_at, expires_at, since, ?5
-                 FROM entry WHERE batch = ?1 AND prefix = ?2 AND kind = ?3 AND origin = ?4",
-            )?,
-            delete: transaction.prepare_cached(
-                "DELETE FROM entry WHERE batch = ?1 AND prefix = ?2 AND kind = ?3 AND origin = ?4",
-            )?,
-            authors: HashMap::new(),
-        })
-    }
-
-    /// Writes what differs, and returns how many entries are not what they were.
-    fn write(&mut self, before: &Entries, after: &Entries) -> rusqlite::Result<usize> {
-        let gone = before.difference(after).filter(|(_, was, _)| was.is_some()).count();
-        if gone > before.len() / 2 {
-            // What stays goes with the rest, and comes again: that is the same history, and nothing has to move.
-            end_batch(self.transaction, self.list, self.revision)?;
-            self.batch = current_batch(self.transaction, self.list)?;
-            after.iter().try_for_each(|(key, entry)| self.insert(key, entry))?;
-            return Ok(before.len());
-        }
-        let mut moved = 0;
-        for (key, was, is) in before.difference(after) {
-            let place =
-                (encode::prefix(key.prefix), encode::kind(key.kind), encode::origin(key.origin));
-            if was.is_some() {
-                let (batch, revision) = (self.batch, self.revision);
-                let values = params![batch, place.0, place.1, place.2, revision, self.list];
-                self.keep.execute(values)?;
-                moved += 1;
-            }
-            match is {
-                Some(entry) => self.insert(key, entry)?,
-                None => {
-                    self.delete.execute(params![self.batch, place.0, place.1, place.2])?;
-                }
-            }
-        }
-        Ok(moved)
-    }
-
-    fn insert(&mut self, key: &EntryKey, entry: &Entry) -> rusqlite::Result<()> {
-        let author = self.author(&entry.added_by)?;
-        self.insert.execute(params![
-            self.batch,
-            encode::prefix(key.prefix),
-            encode::kind(key.kind),
-            encode::origin(key.origin),
-            entry.id,
-            entry.comment.as_deref(),
-            author,
-            entry.added_at.as_second(),
-            entry.expires_at.map(Timestamp::as_second),
-            self.revision,
-        ])?;
-        Ok(())
-    }
-
-    fn author(&mut self, who: &Arc<Author>) -> rusqlite::Result<i64> {
-        if let Some(id) = self.authors.get(who) {
-            return Ok(*id);
-        }
-        let id = author(self.transaction, who)?;
-        self.authors.insert(Arc::clone(who), id);
-        Ok(id)
-    }
 }
 
 /// The row of an author, made where it is missing.

@@ -1,13 +1,13 @@
 //! The revisions that are kept, and how many.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Store, StoreError, unreadable};
 use crate::policy::{Author, Policy};
 
 /// So many rows are removed at once, so that nobody waits long.
-const BATCH: usize = 20_000;
+const BATCH: usize = 5000;
 
 /// How many revisions are kept: those that hold by each of the limits. The current one is always kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,26 +99,61 @@ fn prune(
     let floor = floor(connection, keep)?.min(pending.unwrap_or(u64::MAX));
     let transaction = connection.transaction()?;
     transaction.execute("DELETE FROM revision WHERE number < ?1", [floor])?;
-    let mut removed = 0;
-    // A row is of the revisions before its `until`, and all of them are gone.
-    for query in [
-        "DELETE FROM past_entry WHERE (until, list, prefix, kind, origin) IN
-         (SELECT until, list, prefix, kind, origin FROM past_entry WHERE until <= ?1 LIMIT ?2)",
-        "DELETE FROM entry WHERE (batch, prefix, kind, origin) IN
-         (SELECT batch, prefix, kind, origin FROM batch JOIN entry ON entry.batch = batch.id
-          WHERE until <= ?1 LIMIT ?2)",
+    let more_entries = prune_past(&transaction, floor)? | prune_batches(&transaction, floor)?;
+    let lists = transaction.execute(
         "DELETE FROM past_list WHERE rowid IN
          (SELECT rowid FROM past_list WHERE until <= ?1 LIMIT ?2)",
-    ] {
-        removed += transaction.execute(query, params![floor, BATCH])?;
-    }
+        params![floor, BATCH],
+    )?;
     transaction.execute(
         "DELETE FROM batch WHERE until <= ?1
          AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.batch = batch.id)",
         [floor],
     )?;
     transaction.commit()?;
-    Ok(removed >= BATCH)
+    Ok(more_entries || lists >= BATCH)
+}
+
+// Entries are removed up to a place in the order in which they lie. Named one by one, SQLite would look for them among
+// all that there are.
+
+/// Removes some of the single entries that were current only before a revision; `true` where there are more. A row is of
+/// the revisions before its `until`.
+fn prune_past(connection: &Connection, floor: u64) -> rusqlite::Result<bool> {
+    let end = "SELECT until, list, prefix FROM past_entry WHERE until <= ?1
+               ORDER BY until, list, prefix LIMIT 1 OFFSET ?2";
+    let end = connection.prepare_cached(end)?.query_row(params![floor, BATCH], |row| {
+        Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Vec<u8>>(2)?))
+    });
+    if let Some(end) = end.optional()? {
+        let up_to = "DELETE FROM past_entry WHERE (until, list, prefix) < (?1, ?2, ?3)";
+        connection.prepare_cached(up_to)?.execute(end)?;
+        return Ok(true);
+    }
+    connection.prepare_cached("DELETE FROM past_entry WHERE until <= ?1")?.execute([floor])?;
+    Ok(false)
+}
+
+/// Removes some of the entries of batches that were current only before a revision; `true` where there are more.
+fn prune_batches(connection: &Connection, floor: u64) -> rusqlite::Result<bool> {
+    let mut batches =
+        connection.prepare_cached("SELECT id FROM batch WHERE until <= ?1 ORDER BY id")?;
+    let batches = batches.query_map([floor], |row| row.get(0))?;
+    let mut removed = 0;
+    for batch in batches.collect::<rusqlite::Result<Vec<i64>>>()? {
+        let end = "SELECT prefix FROM entry WHERE batch = ?1 ORDER BY prefix LIMIT 1 OFFSET ?2";
+        let end = connection
+            .prepare_cached(end)?
+            .query_row(params![batch, BATCH - removed], |row| row.get::<_, Vec<u8>>(0));
+        if let Some(end) = end.optional()? {
+            let up_to = "DELETE FROM entry WHERE batch = ?1 AND prefix < ?2";
+            connection.prepare_cached(up_to)?.execute((batch, end))?;
+            return Ok(true);
+        }
+        let all = "DELETE FROM entry WHERE batch = ?1";
+        removed += connection.prepare_cached(all)?.execute([batch])?;
+    }
+    Ok(false)
 }
 
 /// The oldest revision to be kept.
@@ -147,3 +182,6 @@ fn floor(connection: &Connection, keep: KeepRevisions) -> rusqlite::Result<u64> 
     }
     Ok(floor.max(young))
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,3 +89,36 @@ fn what_nobody_confirmed_is_taken_back_though_the_disk_is_full() -> Result<()> {
     }
     Ok(())
 }
+
+/// So many entries are brought to the kernel while they are written, and no small disk holds them.
+const TOO_MANY: usize = 120_000;
+
+#[test]
+fn a_list_that_the_disk_has_no_room_for_leaves_everything_as_it_was() -> Result<()> {
+    let mut server = Server::prepare(&["--interface", "eth0"])?;
+    let _disk = SmallDisk::mount(server.path("state"))?;
+    server.add_redis()?;
+    server.start()?;
+    let [redis, _] = server.network.server.port(REDIS);
+    server.done(&["protect", "redis", "tcp/6379"])?;
+    server.done(&["add", "redis", "10.77.0.2"])?;
+    let line = |n: usize| format!("10.{}.{}.{}\n", n >> 16, n >> 8 & 255, n & 255);
+    let bob_and_many = (0..TOO_MANY).map(line).chain(["10.77.0.3\n".to_owned()]);
+    let list = server.write("many", &bob_and_many.collect::<String>())?;
+    for restart in [false, true] {
+        let revision = server.revision()?;
+        server.fails(&["replace", "redis", "-f", &list, "--force"], 1, "is full")?;
+        ensure!(server.revision()? == revision);
+        if restart {
+            server.restart()?;
+        }
+        ensure!(server.service("redis")?["entries"] == 1);
+        served(server.alice(), redis)?;
+        shut_out(server.bob(), redis)?;
+        let row = server.trail()?.pop().context("no trail")?;
+        ensure!(row["action"] == "replace" && row["result"] == json!("failed"), "{row}");
+        server.done(&["add", "redis", "192.0.2.1"])?;
+        server.done(&["remove", "redis", "192.0.2.1"])?;
+    }
+    Ok(())
+}

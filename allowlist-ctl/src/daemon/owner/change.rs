@@ -2,34 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{
-    Owner,
-    followed::{self, FileRead},
-    now,
-    trail::Deed,
-};
+use super::{Owner, followed::FileRead, now, trail::Deed};
 use crate::{
-    api::{ChangeOptions, ChangeState, Changed, DegradedPart, ErrorCode, Problem},
-    daemon::explain::{explain_change, explain_sync, in_words},
-    kernel::SyncError,
+    api::{ChangeOptions, ChangeState, Changed, ErrorCode, Problem},
+    daemon::explain::{explain_change, in_words},
     policy::{
         Author,
-        change::{self, Change, Outcome},
+        change::{self, Change},
     },
     store::{
-        Deadline, Draft, PendingChange, Stamp, StoreError,
+        Deadline, Draft, PendingChange, StoreError,
         audit::{Appended, Record},
     },
 };
-
-/// What becomes of the kernel where a policy is in force and cannot be written.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum OnFailure {
-    /// It goes back to what is on disk.
-    Undo,
-    /// It stays: what is on disk must not be in force any more.
-    Keep,
-}
 
 impl Owner {
     pub(super) fn change(
@@ -127,69 +112,6 @@ impl Owner {
         }
     }
 
-    /// Makes the policy of an outcome the one in force and on disk; on failure neither has changed.
-    ///
-    /// `also` writes what belongs into the same transaction.
-    pub(super) fn commit(
-        &mut self,
-        outcome: &Outcome,
-        deed: &Deed,
-        also: impl FnOnce(&Draft<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), Problem> {
-        self.commit_or(outcome, deed, OnFailure::Undo, also)
-    }
-
-    /// The same, with what becomes of the kernel where the store fails.
-    pub(super) fn commit_or(
-        &mut self,
-        outcome: &Outcome,
-        deed: &Deed,
-        on_failure: OnFailure,
-        also: impl FnOnce(&Draft<'_>) -> Result<(), StoreError>,
-    ) -> Result<(), Problem> {
-        let (before, next) = (&self.policy, &outcome.policy);
-        let record = deed.changed(before, next, outcome.tally);
-        let stamp =
-            Stamp { time: now(), author: Arc::clone(&deed.author), what: deed.what.clone() };
-        let draft = self.store.draft().map_err(|error| self.trouble.of_store(&error))?;
-        let written = draft.policy(before, next, &stamp).and_then(|()| also(&draft));
-        let appended = written
-            .and_then(|()| draft.audit(&record))
-            .map_err(|error| self.trouble.of_store(&error))?;
-        self.untidy += 1;
-        let metrics = &self.shared.metrics;
-        if let Err(error) = metrics.time_sync(|| self.kernel.apply(next)) {
-            self.is_unsettled = true;
-            if matches!(error, SyncError::HalfDone(_)) {
-                self.trouble.begin(DegradedPart::Kernel, &error);
-            }
-            return Err(explain_sync(&error));
-        }
-        if let Err(failed) = draft.commit() {
-            if on_failure == OnFailure::Undo
-                && let Err(error) = metrics.time_sync(|| self.kernel.apply(before))
-            {
-                let message = format!("the kernel enforces a change that is not on disk: {error}");
-                self.trouble.begin(DegradedPart::Kernel, message);
-                self.is_unsettled = true;
-            }
-            return Err(self.trouble.of_store(&failed));
-        }
-        let before = std::mem::replace(&mut self.policy, next.clone());
-        // After the store: what is pinned is never ahead of it.
-        self.note_store();
-        self.kernel.forget_hits(outcome.restored.iter().copied());
-        self.shared.set_hits(self.kernel.hits());
-        self.shared.set_policy(next.clone());
-        self.shared.set_last_change(Some(stamp.time));
-        if followed::paths(&before) != followed::paths(next) {
-            self.follow_files();
-        }
-        self.look_after_watches();
-        self.note_done(deed, &record, appended);
-        Ok(())
-    }
-
     /// Writes what changes no policy, and that it was done.
     pub(super) fn write(
         &mut self,
@@ -211,7 +133,7 @@ impl Owner {
     }
 
     /// Tells the log of what was done, and has it told to whoever follows changes.
-    fn note_done(&mut self, deed: &Deed, record: &Record, appended: Appended) {
+    pub(super) fn note_done(&mut self, deed: &Deed, record: &Record, appended: Appended) {
         Self::log_done(deed, record, appended);
         self.done.push(deed.told(record));
     }

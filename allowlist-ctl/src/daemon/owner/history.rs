@@ -6,7 +6,7 @@ use nix::unistd::Uid;
 use serde_json::Value;
 use tracing::{error, warn};
 
-use super::{Owner, change::OnFailure, now, trail::Deed};
+use super::{Owner, commit::OnFailure, now, trail::Deed};
 use crate::{
     api::{
         ChangeOptions, ChangeState, Changed, DegradedPart, ErrorCode, Problem, RevisionView,

@@ -5,6 +5,7 @@
 
 mod change;
 mod check;
+mod commit;
 mod copies;
 mod desk;
 mod followed;

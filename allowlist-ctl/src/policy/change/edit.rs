@@ -1,9 +1,8 @@
 //! Changes inside one list of entries.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+mod replace;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -68,27 +67,37 @@ impl Edit<'_> {
 
     /// Makes an entry just so, whether it was there or not.
     fn put(&mut self, new: &NewEntry, author: &Arc<Author>, now: Timestamp) {
-        // One that is empty takes away the one that is there.
-        let comment = new.comment.clone().filter(|comment| !comment.is_empty());
-        let Some(entry) = self.entries.get(&new.key) else {
-            let entry = Entry {
-                id: self.ids.take(),
-                comment,
-                added_by: Arc::clone(author),
-                added_at: now,
-                expires_at: new.expires_at,
-            };
-            self.entries.insert(new.key, entry);
-            self.tally.added += 1;
-            return;
-        };
-        if entry.comment == comment && entry.expires_at == new.expires_at {
+        let before = self.entries.get(&new.key);
+        if before.is_some_and(|entry| is_just(entry, new)) {
             self.tally.unchanged += 1;
             return;
         }
-        let updated = Entry { comment, expires_at: new.expires_at, ..entry.clone() };
-        self.entries.insert(new.key, updated);
-        self.tally.updated += 1;
+        let before = before.cloned();
+        let entry = self.made(new, before.as_ref(), author, now);
+        self.entries.insert(new.key, entry);
+    }
+
+    /// The entry that a new one makes of the one that was there.
+    fn made(
+        &mut self,
+        new: &NewEntry,
+        before: Option<&Entry>,
+        author: &Arc<Author>,
+        now: Timestamp,
+    ) -> Entry {
+        let (comment, expires_at) = (comment_of(new).cloned(), new.expires_at);
+        if let Some(entry) = before {
+            self.tally.updated += 1;
+            return Entry { comment, expires_at, ..entry.clone() };
+        }
+        self.tally.added += 1;
+        Entry {
+            id: self.ids.take(),
+            comment,
+            added_by: Arc::clone(author),
+            added_at: now,
+            expires_at,
+        }
     }
 
     /// Removes entries: all of them, or none where one is not there.
@@ -112,37 +121,6 @@ impl Edit<'_> {
             self.drop_entry(key);
         }
         Ok(())
-    }
-
-    /// Makes the entries of one origin exactly these; of those that are written more than once, the last one counts.
-    pub(super) fn replace(
-        &mut self,
-        origin: Origin,
-        entries: &[NewEntry],
-        author: &Arc<Author>,
-        now: Timestamp,
-    ) {
-        let mut wanted: Vec<EntryKey> = entries.iter().map(|new| new.key).collect();
-        wanted.sort_unstable();
-        let gone: Vec<EntryKey> = self
-            .entries
-            .iter()
-            .map(|(key, _)| *key)
-            .filter(|key| key.origin == origin && wanted.binary_search(key).is_err())
-            .collect();
-        for key in &gone {
-            self.drop_entry(key);
-        }
-        let is_repeated = wanted.windows(2).any(|pair| pair[0] == pair[1]);
-        let mut last = BTreeMap::new();
-        if is_repeated {
-            last.extend(entries.iter().map(|new| (new.key, new)));
-        }
-        let once: &mut dyn Iterator<Item = &NewEntry> =
-            if is_repeated { &mut last.into_values() } else { &mut entries.iter() };
-        for new in once {
-            self.put(new, author, now);
-        }
     }
 
     /// Makes the entries those of an earlier time; those that are still there keep their ids.
@@ -174,8 +152,22 @@ impl Edit<'_> {
 
     fn drop_entry(&mut self, key: &EntryKey) {
         if let Some(entry) = self.entries.remove(key) {
-            self.ids.give_back(entry.id);
-            self.tally.removed += 1;
+            self.note_dropped(&entry);
         }
     }
+
+    fn note_dropped(&mut self, entry: &Entry) {
+        self.ids.give_back(entry.id);
+        self.tally.removed += 1;
+    }
+}
+
+/// The comment that a new entry has: one that is empty takes away the one that is there.
+fn comment_of(new: &NewEntry) -> Option<&Arc<str>> {
+    new.comment.as_ref().filter(|comment| !comment.is_empty())
+}
+
+/// Whether an entry is just what a new one asks for.
+fn is_just(entry: &Entry, new: &NewEntry) -> bool {
+    entry.comment.as_ref() == comment_of(new) && entry.expires_at == new.expires_at
 }
