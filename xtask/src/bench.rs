@@ -13,6 +13,7 @@ mod feed;
 mod flood;
 mod harness;
 mod lists;
+mod lookups;
 mod metrics;
 mod peers;
 mod probe;
@@ -42,7 +43,7 @@ const PLOT: &str = "target/peers.svg";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Also load the real prefix lists of this directory: eu-v4.txt and eu-v6.txt, plain or .gz.
+    /// Also load the real prefix lists of this directory: ch-v4.txt, ch-v6.txt, and so on for de and eu, plain or .gz.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where the figures go as JSON [default: target/bench.json].
@@ -79,6 +80,8 @@ enum Part {
     Lists,
     /// What a packet costs in the kernel.
     Verdicts,
+    /// What a packet costs by how much there is to look up, with each engine.
+    Lookups,
     /// What watching a flood takes.
     Top,
     /// What being scraped costs.
@@ -119,6 +122,9 @@ pub(crate) fn run(options: Options) -> Result<()> {
     }
     if wants(Part::Verdicts) {
         verdicts::measure(&binaries, &mut report)?;
+    }
+    if wants(Part::Lookups) {
+        lookups::measure(&binaries, options.data.as_deref(), &mut report)?;
     }
     if wants(Part::Top) {
         top::measure(&binaries, &mut report)?;

@@ -44,6 +44,8 @@ static LAID: AtomicU32 = AtomicU32::new(0);
 pub(super) struct Cable {
     /// The receiving device.
     pub(super) interface: String,
+    /// The name of its namespace.
+    receiver: String,
     program: OwnedFd,
     frame: Vec<u8>,
     /// Of the sending end.
@@ -85,9 +87,6 @@ impl Cable {
         link(&sender, SENDER, receiver, &interface)?;
         let mac: Vec<_> = MAC.iter().map(|byte| format!("{byte:02x}")).collect();
         receiver.ip(&[format!("link set {interface} address {}", mac.join(":"))])?;
-        // sysfs shows the devices of the namespace that it was mounted in.
-        let threaded = format!("echo 1 > /sys/class/net/{interface}/threaded");
-        run("ip", &["netns", "exec", receiver.name(), "sh", "-c", &threaded])?;
         let counters = receiver.inside(|| File::open("/proc/thread-self/net/dev"))??;
 
         let links = sender.run("ip", &["-json", "link", "show", SENDER])?;
@@ -98,7 +97,17 @@ impl Cable {
         // An end without a program has no queue that a test run could be on.
         let rejects = bpf::load(&[number_of(XDP_DROP), EXIT], false)?;
         let rejects = sender.inside(|| bpf::attach(&rejects, ifindex))??;
-        Ok(Self { interface, program, frame, ifindex, _rejects: rejects, sender, counters })
+        let receiver = receiver.name().to_owned();
+        Ok(Self {
+            interface,
+            receiver,
+            program,
+            frame,
+            ifindex,
+            _rejects: rejects,
+            sender,
+            counters,
+        })
     }
 
     /// Has the receiving end poll, which has no program.
@@ -116,7 +125,10 @@ impl Cable {
 
     /// Sends for a while, and says what the receiving end did in this time of it.
     pub(super) fn feed(&self, time: Duration) -> Result<Turn> {
-        let poller = self.poller()?;
+        let poller = match self.poller()? {
+            Some(poller) => poller,
+            None => self.poll_by_thread()?,
+        };
         let cpus = thread::available_parallelism().context("no count of CPUs")?.get();
         usage::stay_on(poller, (SENDER_CPU + 1) % cpus)?;
         let end = AtomicBool::new(false);
@@ -175,17 +187,25 @@ impl Cable {
         Ok(drops.sum())
     }
 
-    /// The kernel's thread that polls the receiving end. A new program makes a new one.
-    fn poller(&self) -> Result<u32> {
+    /// The kernel's thread that polls the receiving end, if there is one.
+    fn poller(&self) -> Result<Option<u32>> {
         let prefix = format!("napi/{}-", self.interface);
-        fs::read_dir("/proc")?
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .find(|pid: &u32| {
-                fs::read_to_string(format!("/proc/{pid}/comm"))
-                    .is_ok_and(|name| name.starts_with(&prefix))
-            })
-            .with_context(|| format!("{} is not polled by a thread of its own", self.interface))
+        let pids = fs::read_dir("/proc")?.flatten();
+        let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Ok(pids.find(|pid: &u32| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name.starts_with(&prefix))
+        }))
+    }
+
+    /// Has a thread poll the receiving end. It has to poll already, and does not know of this any
+    /// more once it has polled anew, for another program.
+    fn poll_by_thread(&self) -> Result<u32> {
+        // sysfs shows the devices of the namespace that it was mounted in.
+        let threaded = format!("echo 1 > /sys/class/net/{}/threaded", self.interface);
+        run("ip", &["netns", "exec", &self.receiver, "sh", "-c", &threaded])?;
+        let poller = self.poller()?;
+        poller.with_context(|| format!("{} is not polled by a thread", self.interface))
     }
 }
 

@@ -101,10 +101,12 @@ pub(super) fn ipv4(lengths: &RangeInclusive<u32>, index: u32) -> (Ipv4Addr, u32)
 /// The same for IPv6, in `2000::/3`, which is all of the global unicast space.
 pub(super) fn ipv6(lengths: &RangeInclusive<u32>, index: u32) -> (Ipv6Addr, u32) {
     let (length, number) = spread(lengths, index);
-    // The network's half makes it another one, and the host's half is as random.
+    // The network's half makes it another one, also among the lengths that have all of it; the
+    // host's half is as random.
     let network = length.min(64);
-    let half = permute(number.into(), network - 3) | 1 << (network - 3);
-    let host = u128::from(permute(number.into(), 63)) & !(u128::MAX << (length - network));
+    let beyond = u64::from(length - network);
+    let half = permute(u64::from(number) * 65 + beyond, network - 3) | 1 << (network - 3);
+    let host = u128::from(permute(half, 63)) & !(u128::MAX << beyond);
     let address = u128::from(half) << (length - network) | host;
     (Ipv6Addr::from_bits(address << (128 - length)), length)
 }

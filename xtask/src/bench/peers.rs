@@ -53,6 +53,8 @@ const ROUNDS: usize = 5;
 const TURN: Duration = Duration::from_millis(600);
 /// How long each is fed to see that it denies.
 const CHECK: Duration = Duration::from_millis(100);
+/// Hundredths of the time.
+const BUSY: f64 = 80.0;
 /// A random source is hardly ever in a set.
 const DENIED: f64 = 0.98;
 
@@ -181,32 +183,28 @@ fn of_family(
             exchanges.insert(index, exchange::replace(peer.as_mut(), set)?);
             shares.push(Some(share_denied(peer.as_ref())?));
         }
+        let in_it: Vec<_> = (0..peers.len()).filter(|index| shares[*index].is_some()).collect();
         let mut turns = vec![Vec::new(); peers.len()];
         for round in 0..ROUNDS {
-            for step in 0..peers.len() {
-                // Each follows another one as often.
-                let index = (step * (1 + round % 2) + round) % peers.len();
-                if shares[index].is_some() {
-                    turns[index].push(peers[index].cable().feed(TURN)?);
-                }
+            let mut order = in_it.clone();
+            // Not always after the same one.
+            order.rotate_left(round % in_it.len());
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for index in order {
+                turns[index].push(peers[index].cable().feed(TURN)?);
             }
         }
-        let rates: Vec<Vec<f64>> = turns
-            .iter()
-            .zip(&shares)
-            .map(|(turns, share)| {
-                turns.iter().map(|turn| turn.rate() * share.unwrap_or_default()).collect()
-            })
-            .collect();
-        for (((peer, curve), turns), rates) in peers.iter().zip(&mut curves).zip(&turns).zip(&rates)
-        {
-            if rates.is_empty() {
-                continue;
-            }
-            println!("peers: {}: the receiver was busy {:.0} %", peer.name(), busy(turns));
-            curve.points.push((*size, 1e9 / median(rates)));
-            let what = format!("drops, {size} prefixes, {}, {}", family.name(), peer.name());
-            let millions = rates.iter().map(|rate| rate / 1e6).collect();
+        let mut rates = vec![Vec::new(); peers.len()];
+        for index in in_it {
+            let share = shares[index].unwrap_or_default();
+            rates[index] = turns[index].iter().map(|turn| turn.rate() * share).collect();
+            let name = peers[index].name();
+            waited(name, &turns[index]);
+            curves[index].points.push((*size, 1e9 / median(&rates[index])));
+            let what = format!("drops, {size} prefixes, {}, {name}", family.name());
+            let millions = rates[index].iter().map(|rate| rate / 1e6).collect();
             report.add(what, Unit::MillionsASecond, millions, None);
         }
         compare(&peers, &rates, *size, family, report);
@@ -215,11 +213,14 @@ fn of_family(
     Ok(curves)
 }
 
-/// Hundredths of the time in which the receiver had its CPU; where it is far from all, it waited
-/// for packets.
-fn busy(turns: &[Turn]) -> f64 {
-    median(&turns.iter().map(|turn| turn.cpu.div_duration_f64(turn.time)).collect::<Vec<_>>())
-        * 100.0
+/// Says so where the receiver had its CPU for a part of the time only: there was other work on the
+/// machine, or the sender is slower. The rates count neither.
+fn waited(name: &str, turns: &[Turn]) {
+    let shares: Vec<_> = turns.iter().map(|turn| turn.cpu.div_duration_f64(turn.time)).collect();
+    let busy = median(&shares) * 100.0;
+    if busy < BUSY {
+        println!("peers: {name}: the receiver had its CPU {busy:.0} % of the time");
+    }
 }
 
 /// What part of the packets is denied. Nearly all of them, or else something else is measured.
