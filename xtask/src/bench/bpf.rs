@@ -89,7 +89,7 @@ struct TestRun {
     padding: u32,
 }
 
-/// What an XDP program is told (struct xdp_md of linux/bpf.h).
+/// What an XDP program is told (`struct xdp_md` of linux/bpf.h).
 #[repr(C)]
 struct XdpContext {
     data: u32,

@@ -34,7 +34,7 @@ const SENDER_CPU: usize = 0;
 /// Frames of one test run: some tenths of a second, and its beginning and end take hundredths.
 const BURST: u32 = 400_000;
 /// Until caches and branch predictors know what they are at.
-const WARM_UP: Duration = Duration::from_millis(150);
+const WARM_UP: Duration = Duration::from_millis(100);
 /// Of the receiving end's hardware, or else its packets are somebody else's.
 const MAC: [u8; 6] = [2, 0x77, 0, 0, 1, 1];
 

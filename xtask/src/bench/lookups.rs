@@ -112,9 +112,9 @@ impl Medians<'_> {
     fn compare(&self, report: &mut Report, what: &str, one: Key, other: Key, target: Option<f64>) {
         let (Some(cost), Some(base)) = (self.of(one), self.of(other)) else { return };
         report.add(what, Unit::Times, vec![cost / base], target);
-        let bare = |key: Key| self.of(Key { set: Set::NoService, admitted: true, ..key });
-        if let (Some(bare), Some(base_bare)) = (bare(one), bare(other)) {
-            let times = (cost - bare) / (base - base_bare);
+        let port_alone = |key| self.of(Key { set: Set::NoService, admitted: true, ..key });
+        if let (Some(of_one), Some(of_other)) = (port_alone(one), port_alone(other)) {
+            let times = (cost - of_one) / (base - of_other);
             report.add(format!("{what}, lookup alone"), Unit::Times, vec![times], None);
         }
     }
@@ -131,7 +131,7 @@ fn compare(cases: &[Case], report: &mut Report) {
             Set::Random(_) => None,
             Set::Real(name) => REAL.iter().find(|(of, _)| *of == name).map(|(_, times)| *times),
         };
-        let what = format!("{} beside lpm", key);
+        let what = format!("{key} beside lpm");
         medians.compare(report, &what, key, Key { engine: Engine::Lpm, ..key }, target);
     }
     for family in Family::BOTH {

@@ -3,6 +3,7 @@
 use std::{
     fs, mem,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -56,9 +57,27 @@ fn memory(pid: u32, which: &str) -> Result<u64> {
     Ok(kilobytes.context("the process has ended")?.parse::<u64>()? * 1024)
 }
 
+/// The same once it has ceased to shrink and grow, for maps and sets are freed later: or after some
+/// seconds, where something else keeps the kernel at work.
+pub(super) fn settled_kernel_memory() -> Result<u64> {
+    const PAUSE: Duration = Duration::from_secs(1);
+    const TIMES: usize = 4;
+    const HARDLY: u64 = 1 << 20;
+    let mut before = kernel_memory()?;
+    for _ in 0..TIMES {
+        thread::sleep(PAUSE);
+        let now = kernel_memory()?;
+        if now.abs_diff(before) < HARDLY {
+            return Ok(now);
+        }
+        before = now;
+    }
+    Ok(before)
+}
+
 /// Memory of the kernel that it does not give up when asked for it, in bytes: maps and sets are
 /// there. Whatever else the machine does is, too.
-pub(super) fn kernel_memory() -> Result<u64> {
+fn kernel_memory() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
     let of = |name| {
         let line = text.lines().find_map(|line| line.strip_prefix(name));

@@ -1,6 +1,6 @@
 //! Daemons with all lists, and the sources that are drawn from these.
 
-use std::{fmt::Write as _, fs, net::IpAddr, os::fd::OwnedFd, path::Path, thread, time::Duration};
+use std::{fmt::Write as _, fs, net::IpAddr, os::fd::OwnedFd, path::Path};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
@@ -32,8 +32,6 @@ const JUDGED: u64 = 98;
 /// what that may be of the last one with flat, in megabytes.
 const FILLED: usize = 3;
 const MEMORY: f64 = 8.0;
-/// The kernel and the daemon free later what is there no more.
-const SETTLED: Duration = Duration::from_millis(1500);
 
 /// Sources by list, for the harness to draw from, in the order of [`Family`].
 pub(super) struct Sources {
@@ -202,11 +200,9 @@ fn memory(bed: &Bed, service: &str, list: &[u8]) -> Result<Vec<f64>> {
     let mut samples = Vec::new();
     for _ in 0..FILLED {
         bed.replace(service, b"")?;
-        thread::sleep(SETTLED);
-        let before = usage::kernel_memory()?;
+        let before = usage::settled_kernel_memory()?;
         bed.replace(service, list)?;
-        thread::sleep(SETTLED);
-        samples.push(megabytes(usage::kernel_memory()?.saturating_sub(before)));
+        samples.push(megabytes(usage::settled_kernel_memory()?.saturating_sub(before)));
     }
     Ok(samples)
 }

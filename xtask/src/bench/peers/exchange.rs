@@ -1,10 +1,6 @@
 //! Whole sets exchanged and single prefixes added, and what the kernel keeps of them.
 
-use std::{
-    collections::BTreeMap,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 
@@ -22,12 +18,10 @@ use crate::bench::{
 const MANY: usize = 100_000;
 /// To add a prefix takes nft longer than all else where the set is larger.
 const MOST_FOR_NFT: usize = 100_000;
-/// Exchanges of one size, and prefixes that are added, but for those who take too long.
+/// Exchanges of one size, and prefixes that are added; none begins when they took so long already.
 const EXCHANGES: usize = 3;
 pub(super) const ADDED: usize = 5;
-const LONG: Duration = Duration::from_secs(8);
-/// The kernel and the daemon free later what is there no more.
-const SETTLED: Duration = Duration::from_millis(1500);
+const LONG: Duration = Duration::from_secs(4);
 
 /// Of a million prefixes.
 const MILLION: usize = 1_000_000;
@@ -43,22 +37,25 @@ pub(super) struct Exchanges {
     memory: Vec<f64>,
 }
 
-/// Gives it this set; a large one several times, each into an empty one.
-pub(super) fn replace(peer: &mut dyn Peer, set: &[Prefix]) -> Result<Exchanges> {
+/// Gives it this set; a large one of IPv4 several times, each into an empty one.
+pub(super) fn replace(peer: &mut dyn Peer, set: &[Prefix], family: Family) -> Result<Exchanges> {
     let mut exchanges = Exchanges::default();
-    if set.len() < MANY {
+    if set.len() < MANY || peer.kind() == Kind::Other {
         peer.replace(set)?;
         return Ok(exchanges);
     }
-    let begin = Instant::now();
-    while exchanges.times.len() < EXCHANGES && begin.elapsed() < LONG {
+    let most = match family {
+        Family::V4 => EXCHANGES,
+        Family::V6 => 1,
+    };
+    let mut spent = Duration::ZERO;
+    while exchanges.times.len() < most && spent < LONG {
         peer.replace(&[])?;
-        thread::sleep(SETTLED);
-        let before = usage::kernel_memory()?;
+        let before = usage::settled_kernel_memory()?;
         let Some(time) = peer.replace(set)? else { break };
+        spent += time;
         exchanges.times.push(milliseconds(time));
-        thread::sleep(SETTLED);
-        let memory = usage::kernel_memory()?.saturating_sub(before);
+        let memory = usage::settled_kernel_memory()?.saturating_sub(before);
         exchanges.memory.push(megabytes(memory));
     }
     Ok(exchanges)
@@ -109,10 +106,13 @@ pub(super) fn report(
         if peer.name().starts_with("nftables") && size > MOST_FOR_NFT {
             continue;
         }
-        let (mut times, begin) = (Vec::new(), Instant::now());
+        let (mut times, mut spent) = (Vec::new(), Duration::ZERO);
         for prefix in others.iter().take(ADDED) {
-            if begin.elapsed() < LONG {
-                times.extend(peer.add(prefix)?.map(milliseconds));
+            if spent < LONG
+                && let Some(time) = peer.add(prefix)?
+            {
+                spent += time;
+                times.push(milliseconds(time));
             }
         }
         if !times.is_empty() {

@@ -19,11 +19,11 @@ pub(super) enum Hook {
 impl Hook {
     pub(super) const BOTH: [Self; 2] = [Self::Raw, Self::Ingress];
 
-    /// The table's family and name.
-    const fn table(self) -> &'static str {
+    /// The family of its tables.
+    const fn family(self) -> &'static str {
         match self {
-            Self::Raw => "inet peers",
-            Self::Ingress => "netdev peers",
+            Self::Raw => "inet",
+            Self::Ingress => "netdev",
         }
     }
 }
@@ -40,19 +40,21 @@ impl Nft {
             Family::V4 => ("ip", "ipv4_addr"),
             Family::V6 => ("ip6", "ipv6_addr"),
         };
-        let chain = match hook {
-            Hook::Raw => "hook prerouting priority raw".to_owned(),
-            Hook::Ingress => {
-                format!("hook ingress device {} priority 0", nft.firewall.cable.interface)
-            }
+        let at = match hook {
+            Hook::Raw => "hook prerouting".to_owned(),
+            Hook::Ingress => format!("hook ingress device {}", nft.firewall.cable.interface),
         };
-        let table = hook.table();
-        // The second rule counts what the first one leaves.
+        // What the rule leaves is counted in a table of its own: to list a chain, nft reads all sets
+        // of its table, which takes minutes.
+        let table = hook.family();
         let ruleset = format!(
-            "table {table} {{\n\
+            "table {table} guard {{\n\
              set allowed {{ type {kind}; flags interval; }}\n\
-             chain guard {{ type filter {chain}; policy accept;\n\
+             chain guard {{ type filter {at} priority -300; policy accept;\n\
              udp dport {PORT} {ip} saddr != @allowed drop\n\
+             }}\n}}\n\
+             table {table} passed {{\n\
+             chain passed {{ type filter {at} priority -299; policy accept;\n\
              udp dport {PORT} counter\n\
              }}\n}}\n"
         );
@@ -79,10 +81,10 @@ impl Peer for Nft {
     }
 
     fn replace(&mut self, prefixes: &[Prefix]) -> Result<Option<Duration>> {
-        let table = self.hook.table();
-        let mut text = format!("flush set {table} allowed\n");
+        let table = self.hook.family();
+        let mut text = format!("flush set {table} guard allowed\n");
         if !prefixes.is_empty() {
-            writeln!(text, "add element {table} allowed {{")?;
+            writeln!(text, "add element {table} guard allowed {{")?;
             for prefix in prefixes {
                 writeln!(text, "{prefix},")?;
             }
@@ -93,14 +95,13 @@ impl Peer for Nft {
     }
 
     fn add(&mut self, prefix: &Prefix) -> Result<Option<Duration>> {
-        let element = format!("add element {} allowed {{ {prefix} }}", self.hook.table());
+        let element = format!("add element {} guard allowed {{ {prefix} }}", self.hook.family());
         Ok(Some(self.firewall.time(&["nft", &element], None)?))
     }
 
     fn passed(&self) -> Result<u64> {
-        let words: Vec<_> =
-            ["list", "chain"].into_iter().chain(self.hook.table().split(' ')).collect();
-        let chain = self.firewall.namespace.run("nft", &[&words[..], &["guard"]].concat())?;
+        let words = ["list", "chain", self.hook.family(), "passed", "passed"];
+        let chain = self.firewall.namespace.run("nft", &words)?;
         let count = chain
             .split_once("counter packets ")
             .and_then(|(_, rest)| rest.split(' ').next().and_then(|count| count.parse().ok()));

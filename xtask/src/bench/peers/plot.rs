@@ -44,7 +44,7 @@ pub(super) fn draw(file: &Path, curves: &[Curve]) -> Result<()> {
             (FONT, 19).into_font().color(&INK),
         )
         .margin(14)
-        .margin_right(28)
+        .margin_right(40)
         .x_label_area_size(48)
         .y_label_area_size(64)
         .build_cartesian_2d((1.0..most as f64).log_scale(), 0.0..dearest * 1.08)
@@ -52,7 +52,7 @@ pub(super) fn draw(file: &Path, curves: &[Curve]) -> Result<()> {
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .light_line_style(WHITE)
+        .max_light_lines(1)
         .bold_line_style(GRID)
         .axis_style(INK)
         .x_desc("prefixes in the set")
