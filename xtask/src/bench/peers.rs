@@ -176,7 +176,8 @@ fn of_family(
     let mut curves: Vec<_> =
         peers.iter().map(|peer| Curve { name: peer.name(), points: Vec::new() }).collect();
     for size in sizes {
-        println!("peers: {}, {size} prefixes", family.name());
+        let counted = lists::counted(*size);
+        println!("peers: {}, {counted}", family.name());
         let (set, others) = prefixes.split_at(*size);
         let mut exchanges = BTreeMap::new();
         let mut shares = Vec::new();
@@ -208,7 +209,7 @@ fn of_family(
             let name = peers[index].name();
             waited(name, &turns[index]);
             curves[index].points.push((*size, 1e9 / median(&rates[index])));
-            let what = format!("drops, {size} prefixes, {}, {name}", family.name());
+            let what = format!("drops, {counted}, {}, {name}", family.name());
             let millions = rates[index].iter().map(|rate| rate / 1e6).collect();
             report.add(what, Unit::MillionsASecond, millions, None);
         }
@@ -276,7 +277,8 @@ fn compare(
         let target = TIMES_THE_BEST.iter().find(|(of, _)| *of == size).map(|(_, times)| *times);
         let target = target.filter(|_| engine == Engine::Flat);
         let what = format!(
-            "drops, {size} prefixes, {}, {} beside the best firewall",
+            "drops, {}, {}, {} beside the best firewall",
+            lists::counted(size),
             family.name(),
             engine.name()
         );

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::bench::{
     bed::Engine,
     harness::{Family, Harness},
+    lists,
 };
 
 /// What sources are looked up in.
@@ -34,8 +35,7 @@ impl fmt::Display for Key {
         let judged = if self.admitted { "admitted" } else { "denied" };
         match self.set {
             Set::NoService => f.write_str("no service")?,
-            Set::Random(1) => write!(f, "{judged}, 1 prefix")?,
-            Set::Random(size) => write!(f, "{judged}, {size} prefixes")?,
+            Set::Random(size) => write!(f, "{judged}, {}", lists::counted(size as usize))?,
             Set::Real(name) => write!(f, "{judged}, {name}")?,
         }
         write!(f, ", {}, {}", self.family.name(), self.engine.name())

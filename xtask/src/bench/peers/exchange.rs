@@ -8,7 +8,7 @@ use super::{Kind, Peer};
 use crate::bench::{
     bed::Engine,
     harness::Family,
-    lists::Prefix,
+    lists::{self, Prefix},
     report::{Report, Unit, median},
     usage::{self, megabytes, milliseconds},
 };
@@ -73,7 +73,7 @@ pub(super) fn report(
     if size < MANY {
         return Ok(());
     }
-    let where_to = format!("{size} prefixes, {}", family.name());
+    let where_to = format!("{}, {}", lists::counted(size), family.name());
     let target = |kind, value| {
         let counts = size == MILLION && family == Family::V4 && kind == Kind::Ours(Engine::Flat);
         counts.then_some(value)
