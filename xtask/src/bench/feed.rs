@@ -13,7 +13,7 @@ use std::{
     process,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -33,8 +33,14 @@ const SENDER: &str = "feed";
 const SENDER_CPU: usize = 0;
 /// Frames of one test run: some tenths of a second, and its beginning and end take hundredths.
 const BURST: u32 = 400_000;
-/// Until caches and branch predictors know what they are at.
-const WARM_UP: Duration = Duration::from_millis(100);
+/// Of the receiver's CPU, until caches and branch predictors know what they are at.
+const WARM_UP: Duration = Duration::from_millis(50);
+/// Between two looks at what it has had.
+const LOOK: Duration = Duration::from_millis(10);
+const TIMES_AS_LONG: u32 = 4;
+/// Packets that say anything, and how long they may take to come.
+const FEWEST: u64 = 10_000;
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Of the receiving end's hardware, or else its packets are somebody else's.
 const MAC: [u8; 6] = [2, 0x77, 0, 0, 1, 1];
 
@@ -123,8 +129,8 @@ impl Cable {
         receiver.inside(|| bpf::attach(program, ifindex))?
     }
 
-    /// Sends for a while, and says what the receiving end did in this time of it.
-    pub(super) fn feed(&self, time: Duration) -> Result<Turn> {
+    /// Sends until the receiving end has had so much of its CPU, and says what it did with it.
+    pub(super) fn feed(&self, cpu: Duration) -> Result<Turn> {
         let poller = match self.poller()? {
             Some(poller) => poller,
             None => self.poll_by_thread()?,
@@ -142,27 +148,38 @@ impl Cable {
                     anyhow::Ok(())
                 })?
             });
-            let turn = self.watch(poller, time);
+            let turn = self.watch(poller, cpu);
             end.store(true, Ordering::Relaxed);
             sending.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            let turn = turn?;
-            ensure!(turn.packets > 0, "{} has got no packets", self.interface);
-            Ok(turn)
+            turn
         })
     }
 
-    fn watch(&self, poller: u32, time: Duration) -> Result<Turn> {
+    fn watch(&self, poller: u32, cpu: Duration) -> Result<Turn> {
+        self.spend(poller, WARM_UP)?;
+        self.spend(poller, cpu)
+    }
+
+    /// Waits until the receiving end has had so much of a CPU, or for some times as long, if it has
+    /// had any: there may be other work on the machine, and it may be faster than the sender.
+    fn spend(&self, poller: u32, cpu: Duration) -> Result<Turn> {
         let look = || anyhow::Ok((self.received()?, usage::exact_cpu_time(poller)?));
-        thread::sleep(WARM_UP);
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         let before = look()?;
-        thread::sleep(time);
-        let after = look()?;
-        Ok(Turn {
-            packets: after.0 - before.0,
-            cpu: after.1.saturating_sub(before.1),
-            time: begin.elapsed(),
-        })
+        loop {
+            thread::sleep(LOOK);
+            let after = look()?;
+            let turn = Turn {
+                packets: after.0 - before.0,
+                cpu: after.1.saturating_sub(before.1),
+                time: begin.elapsed(),
+            };
+            let enough = turn.cpu >= cpu || turn.time >= cpu * TIMES_AS_LONG;
+            if enough && turn.packets >= FEWEST {
+                return Ok(turn);
+            }
+            ensure!(turn.time < PATIENCE, "{} gets no packets: {turn:?}", self.interface);
+        }
     }
 
     /// Packets that the receiving end has taken so far.

@@ -51,10 +51,12 @@ const SIZES: [usize; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 /// Those of them that IPv6 is measured with: not all, for the time that it takes.
 const V6_SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
 const ROUNDS: usize = 5;
-/// How long each is fed each time.
-const TURN: Duration = Duration::from_millis(500);
-/// How long each is fed to see that it denies.
-const CHECK: Duration = Duration::from_millis(100);
+/// What each gets of its CPU each time.
+const TURN: Duration = Duration::from_millis(250);
+/// The same to see that it denies.
+const CHECK: Duration = Duration::from_millis(20);
+/// As long as the last packets are on their way.
+const REST: Duration = Duration::from_millis(100);
 /// Hundredths of the time.
 const BUSY: f64 = 80.0;
 /// A random source is hardly ever in a set. Of one that admits all, so much passes.
@@ -254,8 +256,7 @@ fn share_passed(peer: &dyn Peer) -> Result<f64> {
     let cable = peer.cable();
     let before = (cable.received()?, peer.passed()?);
     cable.feed(CHECK)?;
-    // The last ones are on their way.
-    thread::sleep(CHECK);
+    thread::sleep(REST);
     let received = cable.received()? - before.0;
     let passed = peer.passed()?.saturating_sub(before.1);
     Ok(passed as f64 / received as f64)
