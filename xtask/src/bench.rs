@@ -53,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, value_enum)]
     only: Option<Part>,
     /// Measure only drops, beside nftables, iptables with ipset, and xdp-filter.
-    #[arg(long, conflicts_with = "only")]
+    #[arg(long, conflicts_with_all = ["only", "data"])]
     peers: bool,
     /// Numbers of prefixes for --peers [default: 1 to 1000000 in powers of ten].
     #[arg(
