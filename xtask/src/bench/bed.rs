@@ -1,7 +1,7 @@
 //! What is measured on: a server with the real daemon, a client, and the daemon's directories.
 
 use std::{
-    fmt,
+    fmt, fs,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Command,
@@ -31,6 +31,31 @@ impl fmt::Display for Place {
     }
 }
 
+/// What a daemon looks sources up in, as its configuration has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// The kernel's tries.
+    Lpm,
+    /// The project's own ones in arrays.
+    Flat,
+}
+
+impl Engine {
+    pub(super) const BOTH: [Self; 2] = [Self::Lpm, Self::Flat];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Lpm => "lpm",
+            Self::Flat => "flat",
+        }
+    }
+
+    /// The configuration of a daemon that uses this one, whatever it holds.
+    fn configuration(self) -> String {
+        format!("engine = \"{}\"\n", self.name())
+    }
+}
+
 /// A server with its daemon, and a client. The fields are dropped in this order.
 pub(super) struct Bed {
     pub(super) daemon: Process,
@@ -42,8 +67,18 @@ pub(super) struct Bed {
 }
 
 impl Bed {
-    /// Starts a daemon without services.
+    /// Starts a daemon without services, which chooses its engine by itself.
     pub(super) fn new(binaries: &Path, place: Place) -> Result<Self> {
+        Self::start(binaries, place, "")
+    }
+
+    /// Starts one that uses this engine.
+    pub(super) fn with(binaries: &Path, place: Place, engine: Engine) -> Result<Self> {
+        Self::start(binaries, place, &engine.configuration())
+            .with_context(|| format!("no daemon with the engine {}", engine.name()))
+    }
+
+    fn start(binaries: &Path, place: Place, configuration: &str) -> Result<Self> {
         let scratch = Scratch::new()?;
         let bpffs = Bpffs::mount(&scratch.path().join("bpf"))?;
         let memory = match place {
@@ -53,6 +88,10 @@ impl Bed {
         let state = memory.as_ref().map_or(scratch.path(), |memory| &memory.path).join("state");
         let network = Network::new(&["client"])?;
         let mut command = network.server.namespace.command(binaries.join("allowlistd"));
+        let file = scratch.path().join("allowlistd.toml");
+        fs::write(&file, configuration)
+            .with_context(|| format!("{} can't be written", file.display()))?;
+        command.arg("--config").arg(file);
         command.args(["--interface", INTERFACE]).arg("--state-dir").arg(state);
         command.arg("--bpffs").arg(bpffs.path());
         command.arg("--socket").arg(scratch.path().join("socket"));
@@ -125,7 +164,7 @@ struct Tmpfs {
 
 impl Tmpfs {
     fn mount(directory: &Path) -> Result<Self> {
-        std::fs::create_dir_all(directory)?;
+        fs::create_dir_all(directory)?;
         let output = Command::new("mount")
             .args(["-t", "tmpfs", "allowlist-bench"])
             .arg(directory)

@@ -16,11 +16,16 @@ const MAP_UPDATE_ELEM: i32 = 2;
 const PROG_LOAD: i32 = 5;
 const PROG_TEST_RUN: i32 = 10;
 const PROG_GET_FD_BY_ID: i32 = 13;
+const LINK_CREATE: i32 = 28;
 
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
 /// For programs that packets in several buffers may reach.
 const F_XDP_HAS_FRAGS: u32 = 1 << 5;
+/// The packets of a test run are real ones: where the program sends them, there they go.
+const F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
+/// As many of them at once as the kernel allows.
+const LIVE_BATCH: u32 = 256;
 
 /// Kinds of maps.
 #[derive(Clone, Copy)]
@@ -63,6 +68,7 @@ struct LoadProgram {
     expected_attach_type: u32,
 }
 
+#[derive(Default)]
 #[repr(C)]
 struct TestRun {
     prog_fd: u32,
@@ -73,6 +79,33 @@ struct TestRun {
     data_out: u64,
     repeat: u32,
     duration: u32,
+    ctx_size_in: u32,
+    ctx_size_out: u32,
+    ctx_in: u64,
+    ctx_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
+    padding: u32,
+}
+
+/// What an XDP program is told (`struct xdp_md` of linux/bpf.h).
+#[repr(C)]
+struct XdpContext {
+    data: u32,
+    data_end: u32,
+    data_meta: u32,
+    ingress_ifindex: u32,
+    rx_queue_index: u32,
+    egress_ifindex: u32,
+}
+
+#[repr(C)]
+struct CreateLink {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
 }
 
 #[repr(C)]
@@ -156,17 +189,57 @@ pub(super) fn program_by_id(id: u32) -> Result<OwnedFd> {
 pub(super) fn test_run(program: &OwnedFd, packet: &[u8], repeat: u32) -> Result<(u32, Duration)> {
     let mut attr = TestRun {
         prog_fd: program.as_raw_fd().unsigned_abs(),
-        retval: 0,
         data_size_in: u32::try_from(packet.len())?,
-        data_size_out: 0,
         data_in: packet.as_ptr().addr() as u64,
-        data_out: 0,
         repeat,
-        duration: 0,
+        ..TestRun::default()
     };
     // SAFETY: the attribute of the command; the packet outlives the call and is as long as it says.
     unsafe { bpf(PROG_TEST_RUN, &mut attr) }.context("no test run")?;
     Ok((attr.retval, Duration::from_nanos(attr.duration.into())))
+}
+
+/// Runs a program on so many real frames, each as if it had come in at this interface of this
+/// thread's namespace, which has to have an XDP program; those that it transmits go out there.
+pub(super) fn live_run(program: &OwnedFd, frame: &[u8], ifindex: u32, repeat: u32) -> Result<()> {
+    let length = u32::try_from(frame.len())?;
+    let context = XdpContext {
+        data: 0,
+        data_end: length,
+        data_meta: 0,
+        ingress_ifindex: ifindex,
+        rx_queue_index: 0,
+        egress_ifindex: 0,
+    };
+    let mut attr = TestRun {
+        prog_fd: program.as_raw_fd().unsigned_abs(),
+        data_size_in: length,
+        data_in: frame.as_ptr().addr() as u64,
+        repeat,
+        ctx_size_in: u32::try_from(mem::size_of_val(&context))?,
+        ctx_in: (&raw const context).addr() as u64,
+        flags: F_TEST_XDP_LIVE_FRAMES,
+        batch_size: LIVE_BATCH,
+        ..TestRun::default()
+    };
+    // SAFETY: the attribute of the command; frame and context outlive the call and are as long as
+    // it says.
+    unsafe { bpf(PROG_TEST_RUN, &mut attr) }.context("no live frames")?;
+    Ok(())
+}
+
+/// Attaches an XDP program to an interface of this thread's namespace, until the link is dropped.
+pub(super) fn attach(program: &OwnedFd, ifindex: u32) -> Result<OwnedFd> {
+    let mut attr = CreateLink {
+        prog_fd: program.as_raw_fd().unsigned_abs(),
+        target_ifindex: ifindex,
+        attach_type: ATTACH_TYPE_XDP,
+        flags: 0,
+    };
+    // SAFETY: the attribute of the command, and it points to nothing.
+    let fd = unsafe { bpf(LINK_CREATE, &mut attr) }.context("no program on an interface")?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The system call.

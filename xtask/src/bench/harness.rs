@@ -28,26 +28,26 @@ pub(super) struct Instruction {
     immediate: i32,
 }
 
-const fn op(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
+pub(super) const fn op(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
     Instruction { code, registers: from << 4 | to, offset, immediate }
 }
 
-const EXIT: Instruction = op(0x95, 0, 0, 0, 0);
+pub(super) const EXIT: Instruction = op(0x95, 0, 0, 0, 0);
 
-const fn copy(to: u8, from: u8) -> Instruction {
+pub(super) const fn copy(to: u8, from: u8) -> Instruction {
     op(0xbf, to, from, 0, 0)
 }
 
-const fn number(to: u8, immediate: i32) -> Instruction {
+pub(super) const fn number(to: u8, immediate: i32) -> Instruction {
     op(0xb7, to, 0, 0, immediate)
 }
 
-const fn add(to: u8, immediate: i32) -> Instruction {
+pub(super) const fn add(to: u8, immediate: i32) -> Instruction {
     op(0x07, to, 0, 0, immediate)
 }
 
 /// 32 bits from memory to a register.
-const fn load(to: u8, from: u8, offset: i16) -> Instruction {
+pub(super) const fn load(to: u8, from: u8, offset: i16) -> Instruction {
     op(0x61, to, from, offset, 0)
 }
 
@@ -153,8 +153,17 @@ impl Harness {
     }
 }
 
-/// Registers: 6 the context, 7 the packet.
 fn instructions(family: Family, draw: Draw<'_>, programs: &OwnedFd, next: u32) -> Vec<Instruction> {
+    let mut code = draw_source(family, draw);
+    code.push(copy(1, 6));
+    code.extend(map(2, programs));
+    code.extend([number(3, next.cast_signed()), call(TAIL_CALL), number(0, 0), EXIT]);
+    code
+}
+
+/// The beginning of a program, which writes a source into the packet. Registers afterwards: 6 the
+/// context, 7 the packet, of which 64 bytes may be read and written.
+pub(super) fn draw_source(family: Family, draw: Draw<'_>) -> Vec<Instruction> {
     let (source, words) = family.source();
     let mut code = vec![
         copy(6, 1),
@@ -191,8 +200,5 @@ fn instructions(family: Family, draw: Draw<'_>, programs: &OwnedFd, next: u32) -
             }
         }
     }
-    code.push(copy(1, 6));
-    code.extend(map(2, programs));
-    code.extend([number(3, next.cast_signed()), call(TAIL_CALL), number(0, 0), EXIT]);
     code
 }

@@ -13,6 +13,8 @@ pub(super) enum Unit {
     Megabytes,
     /// Of one packet, above an empty program.
     Nanoseconds,
+    /// Millions of packets in each second.
+    MillionsASecond,
     /// How many times something else.
     Times,
     /// Hundredths of the time of one CPU.
@@ -25,6 +27,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Megabytes => "MB",
             Self::Nanoseconds => "ns",
+            Self::MillionsASecond => "M/s",
             Self::Times => "x",
             Self::Percent => "%",
         }
@@ -33,7 +36,7 @@ impl Unit {
     /// Digits after the point that still mean something.
     const fn digits(self) -> usize {
         match self {
-            Self::Milliseconds | Self::Times | Self::Percent => 2,
+            Self::Milliseconds | Self::Times | Self::Percent | Self::MillionsASecond => 2,
             Self::Megabytes | Self::Nanoseconds => 0,
         }
     }
@@ -45,7 +48,21 @@ struct Row {
     what: String,
     unit: Unit,
     samples: Vec<f64>,
-    target: Option<f64>,
+    target: Option<Target>,
+}
+
+/// What a median is meant to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Target {
+    Below(f64),
+    AtLeast(f64),
+}
+
+/// The middle of some samples.
+pub(super) fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
 impl Row {
@@ -59,20 +76,26 @@ impl Row {
         self.quantile(1, 2)
     }
 
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> [String; 8] {
         let digits = self.unit.digits();
         let number = |value: f64| format!("{value:.digits$}");
         let (target, met) = match self.target {
-            Some(target) => {
-                let met = if self.median() < target { "met" } else { "MISSED" };
-                (format!("< {}", number(target)), met)
+            Some(Target::Below(most)) => (format!("< {}", number(most)), self.median() < most),
+            Some(Target::AtLeast(least)) => {
+                (format!(">= {}", number(least)), self.median() >= least)
             }
-            None => (String::new(), ""),
+            None => (String::new(), true),
+        };
+        let met = match (self.target, met) {
+            (None, _) => "",
+            (_, true) => "met",
+            (_, false) => "MISSED",
         };
         [
             self.what.clone(),
             number(self.median()),
             self.unit.name().to_owned(),
+            number(self.quantile(0, 1)),
             number(self.quantile(95, 100)),
             self.samples.len().to_string(),
             target,
@@ -93,8 +116,29 @@ impl Report {
         &mut self,
         what: impl Into<String>,
         unit: Unit,
-        mut samples: Vec<f64>,
+        samples: Vec<f64>,
         target: Option<f64>,
+    ) {
+        self.push(what, unit, samples, target.map(Target::Below));
+    }
+
+    /// The same where more is better.
+    pub(super) fn add_at_least(
+        &mut self,
+        what: impl Into<String>,
+        unit: Unit,
+        samples: Vec<f64>,
+        target: Option<f64>,
+    ) {
+        self.push(what, unit, samples, target.map(Target::AtLeast));
+    }
+
+    fn push(
+        &mut self,
+        what: impl Into<String>,
+        unit: Unit,
+        mut samples: Vec<f64>,
+        target: Option<Target>,
     ) {
         samples.sort_by(f64::total_cmp);
         self.rows.push(Row { what: what.into(), unit, samples, target });
@@ -108,6 +152,11 @@ impl Report {
 }
 
 fn figure(row: &Row) -> Value {
+    let (below, at_least) = match row.target {
+        Some(Target::Below(most)) => (Some(most), None),
+        Some(Target::AtLeast(least)) => (None, Some(least)),
+        None => (None, None),
+    };
     json!({
         "name": row.what,
         "unit": row.unit.name(),
@@ -116,7 +165,8 @@ fn figure(row: &Row) -> Value {
         "min": row.quantile(0, 1),
         "max": row.quantile(1, 1),
         "runs": row.samples.len(),
-        "target_below": row.target,
+        "target_below": below,
+        "target_at_least": at_least,
     })
 }
 
@@ -136,7 +186,8 @@ fn processor() -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["measured", "median", "", "p95", "runs", "target", ""].map(str::to_owned);
+        let head =
+            ["measured", "median", "", "min", "p95", "runs", "target", ""].map(str::to_owned);
         let lines: Vec<_> = [head].into_iter().chain(self.rows.iter().map(Row::cells)).collect();
         writeln!(f, "Linux {}, {}", kernel(), processor())?;
         for line in &lines {
@@ -144,7 +195,7 @@ impl fmt::Display for Report {
                 let width = lines.iter().map(|line| line[column].len()).max().unwrap_or_default();
                 match column {
                     // What and in which unit are words, the others numbers.
-                    0 | 2 | 6 => format!("{cell:<width$}"),
+                    0 | 2 | 7 => format!("{cell:<width$}"),
                     _ => format!("{cell:>width$}"),
                 }
             });
@@ -163,14 +214,18 @@ mod tests {
         let mut report = Report::default();
         report.add("quick", Unit::Milliseconds, vec![3.0, 1.0, 2.0], Some(20.0));
         report.add("large", Unit::Megabytes, vec![500.0], Some(400.0));
+        report.add_at_least("many", Unit::Times, vec![5.0, 4.0, 3.0], Some(4.0));
+        report.add_at_least("few", Unit::Times, vec![3.0], Some(4.0));
         let text = report.to_string();
         let lines: Vec<_> = text.lines().skip(1).collect();
         assert_eq!(
             lines,
             [
-                "measured  median       p95  runs   target",
-                "quick       2.00  ms  3.00     3  < 20.00  met",
-                "large        500  MB   500     1    < 400  MISSED",
+                "measured  median       min   p95  runs   target",
+                "quick       2.00  ms  1.00  3.00     3  < 20.00  met",
+                "large        500  MB   500   500     1    < 400  MISSED",
+                "many        4.00  x   3.00  5.00     3  >= 4.00  met",
+                "few         3.00  x   3.00  3.00     1  >= 4.00  MISSED",
             ]
         );
         let quick = &report.json()["figures"][0];

@@ -176,23 +176,28 @@ impl Stage {
 
 /// One run of each case that is not measured, to see that the kernel judges as the case says.
 fn check(bed: &Bed, cases: &[Case]) -> Result<()> {
+    for case in cases.iter().filter(|case| case.name.contains("entries")) {
+        let share = share(bed, &case.harness, &case.frame, case.verdict)?;
+        if share < 99 {
+            bail!("{}: only {share} % of the packets were judged so", case.name);
+        }
+    }
+    Ok(())
+}
+
+/// How many hundredths of its packets a service judges so, in a run that is not measured.
+pub(super) fn share(bed: &Bed, harness: &Harness, frame: &[u8], verdict: u32) -> Result<u64> {
     const REPEAT: u32 = 100_000;
-    let counted = |verdict| -> Result<u64> {
+    let counted = || -> Result<u64> {
         let status = bed.status()?;
         let services = status["services"].as_array().context("no services")?;
         let key = if verdict == XDP_DROP { "denied" } else { "admitted" };
         let of = |service: &Value| service[key]["packets"].as_u64();
         services.iter().map(of).sum::<Option<u64>>().context("no counters")
     };
-    for case in cases.iter().filter(|case| case.name.contains("entries")) {
-        let before = counted(case.verdict)?;
-        case.harness.measure(&case.frame, REPEAT)?;
-        let share = (counted(case.verdict)? - before) * 100 / u64::from(REPEAT);
-        if share < 99 {
-            bail!("{}: only {share} % of the packets were judged so", case.name);
-        }
-    }
-    Ok(())
+    let before = counted()?;
+    harness.measure(frame, REPEAT)?;
+    Ok((counted()? - before) * 100 / u64::from(REPEAT))
 }
 
 fn write_list(path: &Path, size: u32) -> Result<()> {

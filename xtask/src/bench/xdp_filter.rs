@@ -20,8 +20,7 @@ const OBJECTS: &str = "/usr/lib/x86_64-linux-gnu/bpf";
 /// In a mount namespace of its own, because libbpf pins the maps in `/sys/fs/bpf`: the pins are gone
 /// when it ends, and it ends when its standard input does.
 const SCRIPT: &str = "mount -t bpf bpf /sys/fs/bpf && bpftool prog load $0 /sys/fs/bpf/program && \
-    while read -r map key && [ $map != end ]; do \
-    bpftool map update pinned /sys/fs/bpf/$map key $key value 1 0 0 0 0 0 0 0 || exit; done && \
+    sed -u /^end$/Q | bpftool batch file - >/dev/null && \
     bpftool --json prog show pinned /sys/fs/bpf/program && echo && cat";
 
 /// What becomes of addresses that are listed.
@@ -58,7 +57,7 @@ pub(super) fn load(listed: Listed, v4: &[Ipv4Addr], v6: &[Ipv6Addr]) -> Result<O
     let mut input = child.stdin.take().context("it has no standard input")?;
     let v4 = v4.iter().map(|address| line("filter_ipv4", &address.octets()));
     let v6 = v6.iter().map(|address| line("filter_ipv6", &address.octets()));
-    let lines: String = v4.chain(v6).chain([line("end", &[])]).collect();
+    let lines: String = v4.chain(v6).chain(["end\n".to_owned()]).collect();
     // Where it has failed already, its standard error says why.
     drop(input.write_all(lines.as_bytes()));
     let mut answer = String::new();
@@ -74,8 +73,9 @@ pub(super) fn load(listed: Listed, v4: &[Ipv4Addr], v6: &[Ipv6Addr]) -> Result<O
     })?
 }
 
-/// A map and the bytes of a key, as the script reads them.
+/// What lists a key in a map, as bpftool reads it.
 fn line(map: &str, key: &[u8]) -> String {
     let bytes: Vec<_> = key.iter().map(ToString::to_string).collect();
-    format!("{map} {}\n", bytes.join(" "))
+    let key = bytes.join(" ");
+    format!("map update pinned /sys/fs/bpf/{map} key {key} value 1 0 0 0 0 0 0 0\n")
 }
