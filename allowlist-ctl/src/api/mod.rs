@@ -9,6 +9,7 @@ mod change;
 mod check;
 mod document;
 mod drops;
+mod engine;
 mod events;
 mod failure;
 mod history;
@@ -33,6 +34,7 @@ pub use self::{
     },
     document::{DocumentEntry, GroupDocument, PolicyDocument, ServiceDocument},
     drops::{DropReason, DroppedPacket, DroppedPackets, Drops},
+    engine::{Engine, EngineKind, EngineStatus, ServiceEngines},
     events::{ChangeEvent, ChangeState, EventKind, EventKinds, InvalidKinds, LostEvents},
     failure::{ErrorCode, Failure, Problem},
     history::{Pending, RevisionView, Revisions, Rollback},

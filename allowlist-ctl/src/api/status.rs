@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PastFilter, Pending, Trial, Unfiltered, Watching};
+use super::{EngineStatus, PastFilter, Pending, ServiceEngines, Trial, Unfiltered, Watching};
 use crate::policy::{
     Name, Prefix,
     port::Ports,
@@ -39,6 +39,9 @@ pub struct Status {
     /// The policy that is on trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
+    /// How sources are looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineStatus>,
     /// What does not work, while what is enforced stays enforced; none where all is well.
     #[serde(default)]
     pub degraded: Vec<Degraded>,
@@ -211,6 +214,9 @@ pub struct ServiceStatus {
     pub entries: usize,
     /// How many of them have expired.
     pub expired: usize,
+    /// What its entries are in, its groups' included.
+    #[serde(default)]
+    pub engine: ServiceEngines,
     /// What its packets came to since [`counting_since`](Status::counting_since), or since it was made.
     #[serde(flatten)]
     pub traffic: ServiceTraffic,

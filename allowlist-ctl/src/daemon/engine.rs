@@ -1,6 +1,6 @@
-//! How sources are looked up, as the configuration says it.
+//! How sources are looked up: as the configuration says it, and as `status` tells it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -10,7 +10,10 @@ use serde::{
     },
 };
 
-use crate::kernel::{EngineKind, EngineSettings};
+use crate::{
+    api,
+    kernel::{EngineKind, EngineSettings, EngineState, InFlat, Kernel},
+};
 
 /// `engine = "KIND"`, or the table `[engine]`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +72,47 @@ impl<'de> Deserialize<'de> for Memory {
         let bytes = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
         bytes.filter(|bytes| *bytes > 0).map(Self).ok_or_else(|| {
             Error::custom(format!("'{text}' is no amount of memory: write it as \"512 MiB\""))
+        })
+    }
+}
+
+/// How sources are looked up at present.
+#[derive(Clone, Debug)]
+pub(super) struct Engines {
+    state: EngineState,
+    in_flat: BTreeMap<u16, InFlat>,
+}
+
+impl Engines {
+    pub(super) fn of(kernel: &Kernel) -> Self {
+        Self { state: kernel.engine(), in_flat: kernel.in_flat() }
+    }
+
+    pub(super) fn status(&self) -> api::EngineStatus {
+        let EngineState { settings: EngineSettings { kind, memory }, memory: used, .. } =
+            self.state;
+        let kind = match kind {
+            EngineKind::Auto => api::EngineKind::Auto,
+            EngineKind::Lpm => api::EngineKind::Lpm,
+            EngineKind::Flat => api::EngineKind::Flat,
+        };
+        api::EngineStatus { kind, memory_used: used, memory_limit: memory }
+    }
+
+    /// What the entries of the service with a number are in.
+    pub(super) fn of_service(&self, number: u16) -> api::ServiceEngines {
+        let InFlat { v4, v6 } = self.in_flat.get(&number).copied().unwrap_or_default();
+        let engine = |is_flat| if is_flat { api::Engine::Flat } else { api::Engine::Lpm };
+        api::ServiceEngines { ipv4: v4.map(engine), ipv6: v6.map(engine) }
+    }
+
+    /// What the operator should know of it.
+    pub(super) fn warning(&self) -> Option<String> {
+        let EngineState { settings, has_flat, .. } = self.state;
+        (settings.kind == EngineKind::Flat && !has_flat).then(|| {
+            "the engine is lpm, for this kernel has no flat memory: it does not call functions beside tail calls, which \
+             Linux does on arm64 from 6.0 on"
+                .into()
         })
     }
 }

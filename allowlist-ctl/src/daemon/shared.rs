@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{
     drops::DropLog,
+    engine::Engines,
     events::Broadcast,
     metrics::Metrics,
     owner::{OnTrial, Watch},
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     /// Names of all interfaces there are, by index.
     names: RwLock<HashMap<u32, String>>,
     hits: RwLock<Arc<Hits>>,
+    engine: RwLock<Engines>,
     pending: RwLock<Option<PendingChange>>,
     /// When the policy was last changed.
     last_change: RwLock<Option<Timestamp>>,
@@ -68,6 +70,7 @@ impl Shared {
             interfaces: RwLock::default(),
             names: RwLock::default(),
             hits: RwLock::default(),
+            engine: RwLock::new(Engines::of(kernel)),
             pending: RwLock::default(),
             last_change: RwLock::default(),
             watches: RwLock::default(),
@@ -110,6 +113,15 @@ impl Shared {
 
     pub(super) fn set_hits(&self, hits: Arc<Hits>) {
         *self.hits.write().unwrap_or_else(PoisonError::into_inner) = hits;
+    }
+
+    /// How sources are looked up.
+    pub(super) fn engine(&self) -> Engines {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_engine(&self, engine: Engines) {
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
     }
 
     pub(super) fn pending(&self) -> Option<PendingChange> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{
         ErrorCode, GroupStatus, InterfaceState, InterfaceStatus, LastMinute, PastFilter, Problem,
-        ServiceState, ServiceStatus, ServiceTraffic, Status,
+        ServiceEngines, ServiceState, ServiceStatus, ServiceTraffic, Status,
     },
     policy::{Group, Name, Policy, Service, near::nearest},
     version,
@@ -32,7 +32,9 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         .map_err(|error| Problem::new(ErrorCode::Failed, error))?;
     let (age, earlier) = shared.traffic.a_minute_before(Instant::now()).unwrap_or_default();
     let came = counts.since(&earlier);
+    let engines = shared.engine();
     let services = policy.services.iter().map(|(name, service)| ServiceStatus {
+        engine: engines.of_service(service.number),
         traffic: counts.service(service.number),
         last_minute: came.service(service.number),
         ..service_status(&policy, name, service)
@@ -49,6 +51,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         tunnels: tunnels(&around.interfaces, &filtered),
     };
     let mut warnings = warnings(shared, &policy, &interfaces);
+    warnings.extend(engines.warning());
     warnings.extend(listening::sentences(&unfiltered));
     warnings.extend(around.unknown.iter().cloned());
     let groups = policy.groups.iter().map(|(name, group)| group_status(&policy, name, group));
@@ -64,6 +67,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         pending: shared.pending().as_ref().map(pending),
         watches: shared.watches().iter().map(Watch::told).collect(),
         trial: shared.trial().as_ref().map(OnTrial::told),
+        engine: Some(engines.status()),
         degraded: shared.degraded(),
         groups,
         interfaces,
@@ -87,6 +91,7 @@ fn service_status(policy: &Policy, name: &Name, service: &Service) -> ServiceSta
         include: service.includes.iter().cloned().collect(),
         entries: policy.count_entries(service),
         expired: policy.count_expired(service, Timestamp::now()),
+        engine: ServiceEngines::default(),
         traffic: ServiceTraffic::default(),
         last_minute: ServiceTraffic::default(),
     }

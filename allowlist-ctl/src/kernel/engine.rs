@@ -61,6 +61,15 @@ pub struct EngineState {
     pub memory: u64,
 }
 
+/// What the entries of a service are in, by family: whether in flat memory; `None` where there are none.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct InFlat {
+    /// The IPv4 ones.
+    pub v4: Option<bool>,
+    /// The IPv6 ones.
+    pub v6: Option<bool>,
+}
+
 /// A trie of one family, whose addresses are `A`.
 pub(super) struct Trie<A: Pod> {
     pub(super) place: Place<A>,

@@ -41,14 +41,18 @@ mod takeover;
 mod test_run;
 mod tries;
 
-use std::{collections::BTreeSet, fs, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    sync::Arc,
+};
 
 pub use self::{
     attach::XdpMode,
     budget::OverBudget,
     clock::boot_clock,
     counters::{Counters, Totals},
-    engine::{EngineKind, EngineSettings, EngineState},
+    engine::{EngineKind, EngineSettings, EngineState, InFlat},
     error::{AttachError, LoadError, PinError, RemoveError, SyncError, WatchError},
     events::{Drop, DropReason, Events},
     explain::ExplainError,
@@ -67,7 +71,7 @@ pub use self::{
 use allowlist_common::abi::{Sighted, maps};
 
 use self::{hits::HitMaps, load::Loaded, pins::OfProgram, sync::Enforced};
-use crate::policy::{Name, Policy, Service, entry::BootClock};
+use crate::policy::{Name, Policy, entry::BootClock};
 
 /// The loaded program, its maps, and the interfaces it is on.
 pub struct Kernel {
@@ -145,10 +149,10 @@ impl Kernel {
         self.enforced.engine()
     }
 
-    /// Whether the entries of a service are in flat memory, IPv4 and IPv6; `None` where it has none of a family.
+    /// What the entries of services are in, by number.
     #[must_use]
-    pub fn is_flat(&self, service: &Service) -> (Option<bool>, Option<bool>) {
-        self.enforced.is_flat(service)
+    pub fn in_flat(&self) -> BTreeMap<u16, InFlat> {
+        self.enforced.in_flat()
     }
 
     /// Whether later fragments are judged by their source on an interface, by the name that it is wanted by.

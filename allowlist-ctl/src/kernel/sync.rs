@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     clock::boot_clock,
-    engine::{EngineSettings, EngineState, Engines, Trie},
+    engine::{EngineSettings, EngineState, Engines, InFlat, Trie},
     error::{LoadError, SyncError},
     item::Items,
     live_table::LiveTable,
@@ -150,12 +150,16 @@ impl Enforced {
         self.engines.state()
     }
 
-    /// Whether the entries of a service are in flat memory, by family; `None` where it has none.
-    pub(super) fn is_flat(&self, service: &Service) -> (Option<bool>, Option<bool>) {
-        let lists: Lists = self.policy.sources(service).lists().collect();
-        let tries = self.tries.get(&lists).map(|held| &held.tries);
-        let v4 = tries.and_then(|tries| tries.v4.as_ref()).map(Trie::is_flat);
-        (v4, tries.and_then(|tries| tries.v6.as_ref()).map(Trie::is_flat))
+    /// What the entries of services are in, by number.
+    pub(super) fn in_flat(&self) -> BTreeMap<u16, InFlat> {
+        let of_service = |service: &Arc<Service>| {
+            let lists: Lists = self.policy.sources(service).lists().collect();
+            let tries = self.tries.get(&lists).map(|held| &held.tries);
+            let v4 = tries.and_then(|tries| tries.v4.as_ref()).map(Trie::is_flat);
+            let v6 = tries.and_then(|tries| tries.v6.as_ref()).map(Trie::is_flat);
+            (service.number, InFlat { v4, v6 })
+        };
+        self.policy.services.values().map(of_service).collect()
     }
 
     /// The interfaces that services may be limited to.

@@ -25,6 +25,9 @@ const PORTS: [u16; 3] = [7000, 7001, 7002];
 const CABLES: [&str; 2] = ["cable0", "cable1"];
 /// One that is cut and laid anew.
 const SPARE: &str = "cable2";
+/// What sources are looked up by, one start after the other.
+const ENGINES: [&str; 3] = ["flat", "lpm", "auto"];
+const CONFIG: &str = "allowlistd.toml";
 /// Frames over the spare cable from each source, once it is attached.
 const BURST: usize = 500;
 
@@ -61,6 +64,7 @@ struct Scene {
     /// The daemon of this release and that of a later one, and which of them runs.
     releases: [String; 2],
     running: usize,
+    starts: usize,
     /// Counts the frames of the spare cable.
     spare: Option<Wire>,
     over_spare: usize,
@@ -111,7 +115,11 @@ impl Scene {
         }
     }
 
-    fn spawn(&self) -> Result<Process> {
+    /// Starts the daemon with another engine than the last time.
+    fn spawn(&mut self) -> Result<Process> {
+        self.starts += 1;
+        let engine = ENGINES[self.starts % ENGINES.len()];
+        self.server.write(CONFIG, &format!("engine = \"{engine}\"\n"))?;
         self.server.spawn_of(&self.releases[self.running])
     }
 
@@ -184,7 +192,10 @@ fn not_a_packet_slips_through_or_is_lost_whatever_becomes_of_the_daemon() -> Res
     let (rounds, entries) = (rounds?, entries?);
     let releases = [ALLOWLISTD.to_owned(), next_release()?];
     let options = [CABLES[0], CABLES[1], SPARE].map(|cable| ["--interface", cable]);
-    let mut server = Server::prepare(options.as_flattened())?;
+    let mut server = Server::prepare(&[])?;
+    let config = server.write(CONFIG, &format!("engine = \"{}\"\n", ENGINES[0]))?;
+    let options = [options.as_flattened(), &["--config", &config]].concat();
+    server.set_options(&options);
     let host = &server.network.server;
     let wires = [Wire::new(host, CABLES[0])?, Wire::new(host, CABLES[1])?];
     server.start()?;
@@ -193,7 +204,8 @@ fn not_a_packet_slips_through_or_is_lost_whatever_becomes_of_the_daemon() -> Res
     let frames = [frames(host, ALLOWED, PORTS)?, frames(host, DENIED, PORTS)?];
     let mut client = Client::connect(&server.socket())?;
     client.json("PUT", "/v1/policy?yes=true&force=true", &document(0))?;
-    let mut scene = Scene { server, entries, releases, running: 0, spare: None, over_spare: 0 };
+    let mut scene =
+        Scene { server, entries, releases, running: 0, starts: 0, spare: None, over_spare: 0 };
 
     let begin = Instant::now();
     let traffic = Traffic::start(wires, frames);

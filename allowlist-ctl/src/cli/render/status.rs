@@ -1,5 +1,6 @@
 //! The state of everything, for a terminal of 80 columns.
 
+mod engine;
 mod groups;
 mod observed;
 mod open;
@@ -11,7 +12,9 @@ use std::{
     io::{self, Write},
 };
 
-use self::{groups::groups, observed::observed, open::open, past::past, services::services};
+use self::{
+    engine::engine, groups::groups, observed::observed, open::open, past::past, services::services,
+};
 use super::{FIRST_STEP, span, time, without_entries};
 use crate::{
     api::{Degraded, InterfaceState, InterfaceStatus, Pending, ServiceState, Status, Traffic},
@@ -74,6 +77,12 @@ pub(in crate::cli) fn status(status: &Status, out: &mut dyn Write, paint: Paint)
     if let Some(groups) = groups(&status.groups) {
         writeln!(out)?;
         groups.write_wrapped(out, paint)?;
+    }
+    if let Some(state) = &status.engine {
+        writeln!(out)?;
+        for line in lines(&engine(state, &status.services), "") {
+            writeln!(out, "{line}")?;
+        }
     }
     if let Some(past) = past(&status.past_filter) {
         writeln!(out)?;

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread};
 use super::{Owner, STACK, followed, now, trail::Deed};
 use crate::{
     api::{DegradedPart, Problem},
-    daemon::{explain::explain_sync, metrics::Metrics},
+    daemon::{engine::Engines, explain::explain_sync, metrics::Metrics},
     kernel::{Kernel, SyncError},
     policy::{Policy, change::Outcome},
     store::{Draft, Stamp, StoreError},
@@ -90,6 +90,7 @@ impl Owner {
         self.note_store();
         self.kernel.forget_hits(outcome.restored.iter().copied());
         self.shared.set_hits(self.kernel.hits());
+        self.shared.set_engine(Engines::of(&self.kernel));
         self.shared.set_policy(next.clone());
         self.shared.set_last_change(Some(stamp.time));
         if followed::paths(&before) != followed::paths(next) {

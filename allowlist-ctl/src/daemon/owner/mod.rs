@@ -48,7 +48,10 @@ pub(super) use self::{
     trial::{Noted, OnTrial},
     watch::{Watch, is_passed, judged},
 };
-use super::{follow::Follower, interfaces::Wanted, keep::Keep, logging, notify, shared::Shared};
+use super::{
+    engine::Engines, follow::Follower, interfaces::Wanted, keep::Keep, logging, notify,
+    shared::Shared,
+};
 use crate::{
     api::{ChangeEvent, DegradedPart, ErrorCode, Problem, TrialReport},
     kernel::{Attached, Kernel},
@@ -293,6 +296,7 @@ impl Owner {
         }
         self.untidy = 0;
         self.kernel.tidy();
+        self.shared.set_engine(Engines::of(&self.kernel));
         let more_rows = self.prune_audit();
         match self.store.prune_revisions(self.keep.revisions) {
             // What is left is removed the next time that nobody asks for anything.

@@ -41,6 +41,33 @@ fn answering(name: &str, ports: &str, rest: &str, packets: [u64; 4], rejects: u6
 }
 
 #[test]
+fn the_engine_is_told_with_the_lists_in_flat_memory_and_what_entries_take() {
+    let engines = [
+        ("a", r#"{"ipv4": "flat", "ipv6": "flat"}"#),
+        ("b", r#"{"ipv4": "flat"}"#),
+        ("c", r#"{"ipv4": "lpm", "ipv6": "flat"}"#),
+        ("d", r#"{"ipv4": "flat", "ipv6": "lpm"}"#),
+        ("e", r#"{"ipv4": "lpm"}"#),
+        ("f", "{}"),
+    ];
+    let services = engines.map(|(name, engine)| {
+        let rest = format!(
+            r#""interfaces": [], "mode": "enforce", "when_empty": "open", "state": "closed", "entries": 1, "engine": {engine}"#
+        );
+        service(name, r#""tcp/1""#, &rest, [0; 4])
+    });
+    let mut status = parsed("", &services.join(","), "", "");
+    assert!(!written(&status).contains("Engine"), "{}", written(&status));
+    let engine = r#"{"kind": "auto", "memory_used": 1048577, "memory_limit": 1073741824}"#;
+    status.engine = Some(serde_json::from_str(engine).unwrap());
+    let told = "\n\nEngine auto: in flat memory: a, b, c (IPv6), d (IPv4). Entries take 2 of 1024\nMiB of kernel memory.\n";
+    assert!(written(&status).contains(told), "{}", written(&status));
+    status.services.clear();
+    let told = "Engine auto: no list is in flat memory. Entries take";
+    assert!(written(&status).contains(told), "{}", written(&status));
+}
+
+#[test]
 fn what_is_watched_is_told_with_who_watches() {
     let mut status = parsed("", "", "", "");
     assert!(!written(&status).contains("noted"), "{}", written(&status));
