@@ -225,9 +225,13 @@ fn whole(draft: &mut Draft<'_>, items: &[Item]) -> Result<Vec<(usize, Slot)>, Sy
     let words = root_words(draft, &short(items))?;
     let mut slots: Vec<Slot> = words.into_iter().map(|word| Slot { word, child: 0 }).collect();
     let long: Vec<Item> = items.iter().copied().filter(|item| !is_short(item.bits)).collect();
+    let mut tops = Vec::new();
     for items in long.chunk_by(|a, b| root_slot(a.key) == root_slot(b.key)) {
-        let element = build::element(draft, items, ROOT_BITS)?;
-        slots[root_slot(items[0].key)].child = draft.elements(&[element])?;
+        tops.push((root_slot(items[0].key), build::element(draft, items, ROOT_BITS)?));
+    }
+    // What the root table leads to comes last and side by side: it is what most sources that nothing covers come to.
+    for (slot, element) in tops {
+        slots[slot].child = draft.elements(&[element])?;
     }
     let filled = slots.into_iter().enumerate().filter(|(_, slot)| *slot != Slot::default());
     Ok(filled.collect())
