@@ -12,6 +12,7 @@ mod check;
 mod crash;
 mod damage;
 mod degraded;
+mod engines;
 mod events;
 mod exit_codes;
 mod expiry;
