@@ -8,13 +8,12 @@ mod suite;
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    process::Command,
     sync::Mutex,
     thread,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use xtask::lab;
 
 use self::{
@@ -159,14 +158,4 @@ fn report(outcomes: &[Outcome]) -> Result<()> {
         bail!("not as it should be on {}", failed.join(", "));
     }
     Ok(())
-}
-
-/// What a command prints, which has to succeed.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?} can't be run"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} failed: {}", said.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
