@@ -7,6 +7,9 @@ mod write;
 use std::{env, error::Error, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let directory = env::args_os().nth(1).ok_or("the directory is not given")?;
-    Ok(write::all(Path::new(&directory))?)
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let [directory, version] = arguments.as_slice() else {
+        return Err("give the directory and the version".into());
+    };
+    Ok(write::all(Path::new(directory), version)?)
 }

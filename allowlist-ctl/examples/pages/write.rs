@@ -28,8 +28,8 @@ const SHELLS: [(Shell, &str, &str, &str); 3] = [
     (Shell::Fish, "fish/vendor_completions.d", "", ".fish"),
 ];
 
-/// Writes all of them below a directory.
-pub(super) fn all(directory: &Path) -> io::Result<()> {
+/// Writes all of them below a directory, as of this version.
+pub(super) fn all(directory: &Path, version: &str) -> io::Result<()> {
     let share = directory.join("usr/share");
     let put = |path: String, content: &[u8]| {
         let path = share.join(path);
@@ -41,10 +41,10 @@ pub(super) fn all(directory: &Path) -> io::Result<()> {
     }
     let mut client = cli::command().disable_help_subcommand(true);
     client.build();
-    for (name, page) in client_pages(&client)? {
+    for (name, page) in client_pages(&client, version)? {
         put(format!("man/man1/{name}.1"), &page)?;
     }
-    put("man/man8/allowlistd.8".to_owned(), &page(&daemon::command(), "8", OF_DAEMON)?)?;
+    put("man/man8/allowlistd.8".to_owned(), &page(&daemon::command(), "8", version, OF_DAEMON)?)?;
 
     for (shell, place, before, after) in SHELLS {
         let mut script = Vec::new();
@@ -58,25 +58,23 @@ pub(super) fn all(directory: &Path) -> io::Result<()> {
 }
 
 /// The page of the client, and one of each of its commands.
-fn client_pages(client: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
-    let mut pages = vec![(client.get_name().to_owned(), page(client, "1", OF_CLIENT)?)];
+fn client_pages(client: &Command, version: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut pages = vec![(client.get_name().to_owned(), page(client, "1", version, OF_CLIENT)?)];
     for command in client.get_subcommands() {
         let name = format!("{}-{}", client.get_name(), command.get_name());
         let end = ".SH SEE ALSO\n.BR allowlist-ctl (1),\n.BR allowlist (7)\n";
-        pages.push((name, page(command, "1", end)?));
+        pages.push((name, page(command, "1", version, end)?));
     }
     Ok(pages)
 }
 
 /// The page of a command.
-fn page(command: &Command, section: &str, end: &str) -> io::Result<Vec<u8>> {
-    let version = command.get_version().unwrap_or_default().split(' ').next().unwrap_or_default();
+fn page(command: &Command, section: &str, version: &str, end: &str) -> io::Result<Vec<u8>> {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_uppercase();
     let man = Man::new(command.clone());
     let mut page = Vec::new();
     // Without a date, that the same source makes the same page.
-    let source = format!("allowlist {version}");
-    writeln!(page, ".TH {name} {section} \"\" \"{}\" \"Allowlist\"", source.trim())?;
+    writeln!(page, ".TH {name} {section} \"\" \"allowlist {version}\" \"Allowlist\"")?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;

@@ -9,7 +9,7 @@ use super::write;
 #[test]
 fn shells_read_them() -> Result<()> {
     let root = tempfile::tempdir()?;
-    write::all(root.path())?;
+    write::all(root.path(), "1.2.3")?;
     for (shell, place, before, after) in [
         ("bash", "bash-completion/completions", "", ""),
         ("zsh", "zsh/vendor-completions", "_", ""),

@@ -8,7 +8,7 @@ use super::write;
 
 /// Every page, below a directory as packed.
 fn pages(root: &tempfile::TempDir) -> Result<Vec<PathBuf>> {
-    write::all(root.path())?;
+    write::all(root.path(), "1.2.3")?;
     let mut pages = Vec::new();
     for section in fs::read_dir(root.path().join("usr/share/man"))? {
         for page in fs::read_dir(section?.path())? {

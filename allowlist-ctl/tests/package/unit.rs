@@ -40,7 +40,7 @@ fn analyze(words: &[&str], units: &[PathBuf], pages: &Path) -> Result<Output> {
 #[test]
 fn systemd_finds_nothing_to_say_about_them() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    write::all(directory.path())?;
+    write::all(directory.path(), "1.2.3")?;
     let output = analyze(&["verify"], &units(directory.path())?, directory.path())?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success() && said.is_empty() && output.stdout.is_empty(), "{said}");
