@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Makes it of a version.
 pub(crate) fn make(version: &str) -> Result<Made> {
-    let directory = binaries::root().join("target/dist");
+    let directory = binaries::root().join("target/packed");
     fs::create_dir_all(&directory)?;
     let built = build::build(&Sysroot::of(&directory)?, version)?;
     // Where `[package.metadata.deb]` of the crate looks for it.

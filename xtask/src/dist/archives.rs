@@ -17,7 +17,7 @@ pub(super) fn tar(name: &str, tree: &Path, directory: &Path) -> Result<PathBuf> 
     output(
         Command::new("tar")
             .args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
-            .arg(format!("--mtime=@{}", moment()?))
+            .arg(format!("--mtime=@{}", moment()))
             .arg(format!("--transform=s,^\\.,{name},"))
             .args(["--use-compress-program=gzip --best --no-name", "--file"])
             .arg(&archive)
@@ -35,7 +35,7 @@ pub(super) fn deb(version: &str, directory: &Path) -> Result<PathBuf> {
             .args(["deb", "--package", "allowlist-ctl", "--no-build", "--no-strip", "--quiet"])
             .args(["--deb-version", version, "--output"])
             .arg(directory)
-            .env("SOURCE_DATE_EPOCH", moment()?)
+            .env("SOURCE_DATE_EPOCH", moment())
             .current_dir(binaries::root()),
     )?;
     let made = made.lines().last().context("cargo-deb names no package")?.trim();
@@ -43,17 +43,16 @@ pub(super) fn deb(version: &str, directory: &Path) -> Result<PathBuf> {
 }
 
 /// When what is packed was made, in seconds since 1970: with the last commit, unless somebody says otherwise.
-fn moment() -> Result<String> {
-    if let Ok(moment) = env::var("SOURCE_DATE_EPOCH") {
-        return Ok(moment);
-    }
+fn moment() -> String {
     let git = Command::new("git")
         .args(["log", "-1", "--format=%ct"])
         .current_dir(binaries::root())
         .output();
-    let moment = git.ok().filter(|git| git.status.success()).map(|git| git.stdout);
-    let moment = moment.and_then(|text| String::from_utf8(text).ok());
-    Ok(moment.map_or("0".to_owned(), |moment| moment.trim().to_owned()))
+    let of_commit = || {
+        let git = git.ok().filter(|git| git.status.success())?;
+        Some(String::from_utf8(git.stdout).ok()?.trim().to_owned())
+    };
+    env::var("SOURCE_DATE_EPOCH").ok().or_else(of_commit).unwrap_or_else(|| "0".to_owned())
 }
 
 /// A line about a file.

@@ -12,7 +12,7 @@ use super::build;
 use crate::{binaries, output};
 
 /// Files of the project, and where they go.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 11] = [
     ("allowlist-ctl/package/allowlistd.service", "usr/lib/systemd/system/allowlistd.service"),
     (
         "allowlist-ctl/package/run-allowlistd-bpf.mount",
@@ -23,6 +23,8 @@ const FILES: [(&str, &str); 9] = [
     ("docs/monitoring/dashboard.json", "usr/share/doc/allowlist/monitoring/dashboard.json"),
     ("docs/monitoring/alerts.yml", "usr/share/doc/allowlist/monitoring/alerts.yml"),
     ("README.md", "usr/share/doc/allowlist/README.md"),
+    ("CHANGELOG.md", "usr/share/doc/allowlist/CHANGELOG.md"),
+    ("allowlist-ctl/package/copyright", "usr/share/doc/allowlist/copyright"),
     ("LICENSE-MIT", "usr/share/doc/allowlist/LICENSE-MIT"),
     ("LICENSE-APACHE", "usr/share/doc/allowlist/LICENSE-APACHE"),
 ];
