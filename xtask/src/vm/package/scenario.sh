@@ -7,6 +7,7 @@ cd "$(dirname "$0")" || exit 1
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 server=203.0.113.1 alice=203.0.113.7 bob=203.0.113.9
 bpffs=/run/allowlistd/bpf
+clients=--net=/run/netns/clients
 
 finish() {
     echo "VM-RESULT: $1"
@@ -34,7 +35,7 @@ not() {
 }
 
 as_client() {
-    nsenter --net=/run/netns/clients "$@"
+    nsenter $clients "$@"
 }
 
 served() {
@@ -125,7 +126,7 @@ shut_in() {
     is "nothing is warned of at its start" not says . journalctl -q -p warning -u allowlistd.service
 
     # redis is another user's: the guard sees its connections all the same.
-    as_client python3 traffic.py hold "$alice" "$server" 6379 &
+    nsenter $clients python3 traffic.py hold "$alice" "$server" 6379 &
     holder=$!
     sleep 2
     is "the guard sees connections of other users" exits 5 allowlist-ctl remove redis "$alice" --yes
@@ -171,9 +172,9 @@ upgraded() {
     python3 traffic.py receive "$server" 7777 >received &
     receiver=$!
     sleep 1
-    as_client python3 traffic.py send "$alice" "$server" 7777 >sent.alice &
+    nsenter $clients python3 traffic.py send "$alice" "$server" 7777 >sent.alice &
     sender=$!
-    as_client python3 traffic.py send "$bob" "$server" 7777 >sent.bob &
+    nsenter $clients python3 traffic.py send "$bob" "$server" 7777 >sent.bob &
     other=$!
     sleep 3
     is "the next version is installed" apt-get install --yes ./next.deb
@@ -232,6 +233,7 @@ removed() {
     is "its daemon runs again" systemctl is-active allowlistd.service
     is "bob is shut out again" shut_out "$bob"
 
+    # The operator's own.
     rm /etc/allowlist/office.txt
     is "it is purged" apt-get purge --yes allowlist
     is "no program is left behind" no_program
