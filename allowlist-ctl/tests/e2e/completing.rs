@@ -23,7 +23,7 @@ const SHELLS: [(&str, &str); 3] = [
         words=("$@") CURRENT=$#
         _clap_dynamic_completer_allowlist_ctl"#,
     ),
-    ("fish", r"source $argv[1]; complete --do-complete (string join ' ' $argv[2..])"),
+    ("fish", r"source $argv[1]; complete --do-complete (string join -- ' ' $argv[2..])"),
 ];
 
 /// What a shell proposes, without the help that some show beside it.
