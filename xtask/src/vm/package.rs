@@ -36,11 +36,11 @@ pub(super) fn run(directory: &Path, update: bool) -> Result<()> {
     setup::ensure_packing()?;
     let directory = directory.join("package");
     fs::create_dir_all(&directory)?;
+    let root = Root::of(&directory, update)?;
     let next = next(dist::VERSION)?;
     // The version that is given away last, so that its files are those that stay.
     let upgrade = dist::make(&next)?.deb;
     let package = dist::make(dist::VERSION)?.deb;
-    let root = Root::of(&directory, update)?;
     let payload = pack(&directory, &package, &upgrade, &next)?;
     println!("built and packed in {:.0} s", begin.elapsed().as_secs_f64());
 
