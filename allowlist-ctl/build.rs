@@ -1,4 +1,4 @@
-//! Compiles the eBPF program, for the library to embed, and notes the commit for `--version`.
+//! Compiles the eBPF program, for the library to embed, and notes what `--version` says.
 
 #![expect(clippy::print_stderr, reason = "how a build script tells why it failed")]
 
@@ -34,7 +34,7 @@ fn run() -> Result<()> {
     for path in ["allowlist-common", "xtask/src/toolchain.rs", "Cargo.lock", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={}", root.join(path).display());
     }
-    commit(root);
+    release(root)?;
 
     println!("cargo:warning=eBPF toolchain: {toolchain}");
     // aya-build hands each line of the inner cargo on as a warning; only real ones should be.
@@ -55,15 +55,22 @@ fn run() -> Result<()> {
         .context("the eBPF program does not compile; the warnings above are its compiler's")
 }
 
-/// Hands the commit on as `ALLOWLIST_COMMIT`; "unknown" where there is no git, as in a tarball.
-fn commit(root: &Path) {
+/// Hands on what `--version` says: `ALLOWLIST_VERSION`, which whoever builds may set, else the crate's version; and the
+/// commit as `ALLOWLIST_COMMIT`, which is empty where this is no work tree of its own, as in an archive of the source.
+fn release(root: &Path) -> Result<()> {
+    println!("cargo:rerun-if-env-changed=ALLOWLIST_VERSION");
+    let version = env::var("ALLOWLIST_VERSION").or_else(|_| env::var("CARGO_PKG_VERSION"))?;
+    println!("cargo:rustc-env=ALLOWLIST_VERSION={version}");
+
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(root).args(arguments).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_owned())
     };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]);
-    println!("cargo:rustc-env=ALLOWLIST_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    // Below the top of a work tree this is a part of something else, whose commit says nothing.
+    let is_own = git(&["rev-parse", "--show-prefix"]).is_some_and(|prefix| prefix.is_empty());
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]).filter(|_| is_own);
+    println!("cargo:rustc-env=ALLOWLIST_COMMIT={}", commit.unwrap_or_default());
 
     // The reflog grows with each commit and checkout. Before the first commit there is none, and
     // cargo would take a missing file for a changed one and build each time.
@@ -73,4 +80,5 @@ fn commit(root: &Path) {
             println!("cargo:rerun-if-changed={}", path.display());
         }
     }
+    Ok(())
 }

@@ -16,15 +16,19 @@ pub(crate) fn root() -> &'static Path {
 
 /// Builds them, and says in which directory they are.
 pub(crate) fn build() -> Result<PathBuf> {
-    let output = Command::new("cargo")
-        .args(["build", "--release", "--package", "allowlist-ctl", "--bins"])
+    run(Command::new("cargo").args(["build", "--release", "--package", "allowlist-ctl", "--bins"]))
+}
+
+/// Runs a command of cargo's that builds them, and says in which directory they are.
+pub(crate) fn run(cargo: &mut Command) -> Result<PathBuf> {
+    let output = cargo
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
         .context("cargo can't be run")?;
     if !output.status.success() {
-        bail!("the release build failed; see cargo's messages above");
+        bail!("the programs could not be built; see cargo's messages above");
     }
     // Asked instead of assumed: target directories and triples can be configured.
     let executable = output

@@ -4,7 +4,9 @@
 
 mod bench;
 mod binaries;
+mod debian;
 mod demo;
+mod dist;
 mod fuzz;
 mod gap;
 mod kill;
@@ -14,8 +16,9 @@ mod soak;
 mod test;
 mod vm;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 
 /// The project's own commands.
@@ -45,6 +48,8 @@ enum Task {
     Soak(soak::Options),
     /// Test on other kernels, in virtual machines; the short form is among the tests.
     Vm(vm::Options),
+    /// Make what is given away: a package of Debian's and an archive, with debugging symbols apart.
+    Dist(dist::Options),
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         Task::Gap(options) => gap::run(options),
         Task::Soak(options) => soak::run(options),
         Task::Vm(options) => vm::run(&options),
+        Task::Dist(options) => dist::run(&options),
         Task::Test { fast } => test::run(fast),
     };
     match result {
@@ -73,4 +79,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a command prints, which has to succeed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?} can't be run"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed: {}", said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -12,11 +12,13 @@ use anyhow::{Context as _, Result, bail};
 use xtask::toolchain::{Found, LINKED, LINKED_TO, Toolchain};
 
 use self::packages::{
-    BUILD, EBPF, Group, MACHINES, MONITORING, NETWORK, PACKETS, PYTHON, SERVERS, SESSIONS,
+    BUILD, EBPF, Group, MACHINES, MONITORING, NETWORK, PACKETS, PACKING, PYTHON, READERS, SERVERS,
+    SESSIONS,
 };
 use crate::privilege;
 
 const LINKER_VERSION: &str = "0.13.0";
+const CARGO_DEB_VERSION: &str = "3.8.0";
 /// The LLVM of Debian's rustc, as [`EBPF`] names it.
 const DEBIAN_LLVM: u32 = 22;
 /// The LLVM versions that this bpf-linker can be built with, newest first.
@@ -44,13 +46,13 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     if !packages::is_debian() {
         return found.choose().context(
             "setup installs Debian's packages, and this is no Debian; install rustup's nightly \
-             with rust-src, bpf-linker, redis, nginx, nmap, scapy, Python's venv \
-             and prometheus yourself",
+             with rust-src, bpf-linker, redis, nginx, nmap, scapy, Python's venv, prometheus, \
+             man-db, mandoc, systemd, zsh and fish yourself",
         );
     }
 
     let mut groups: Vec<&Group> =
-        vec![&BUILD, &NETWORK, &SERVERS, &SESSIONS, &PACKETS, &PYTHON, &MONITORING];
+        vec![&BUILD, &NETWORK, &SERVERS, &SESSIONS, &PACKETS, &PYTHON, &MONITORING, &READERS];
     let base = packages::missing(&groups)?;
     let ebpf = packages::missing(&[&EBPF])?;
     // A nightly that can do it is what people already have: Debian's then need not be there.
@@ -90,12 +92,35 @@ pub(crate) fn ensure() -> Result<Toolchain> {
 
 /// Installs what virtual machines with other kernels need: a large part, which most commands do without.
 pub(crate) fn ensure_machines() -> Result<()> {
-    if !packages::is_debian() {
-        bail!("other kernels are taken from Debian's packages, and this is no Debian");
+    ensure_group(&MACHINES, "other kernels are taken from Debian's packages")
+}
+
+/// Installs what packing needs.
+pub(crate) fn ensure_packing() -> Result<()> {
+    ensure_group(&PACKING, "what is packed is linked with Debian's C library")?;
+    let packs = Command::new("cargo").args(["deb", "--version"]).output();
+    if packs.is_ok_and(|packs| packs.status.success()) {
+        return Ok(());
     }
-    let missing = packages::missing(&[&MACHINES])?;
+    println!("building cargo-deb, about two minutes");
+    let output = privilege::as_rust_owner("cargo")
+        .args(["install", "cargo-deb", "--locked", "--quiet", "--version", CARGO_DEB_VERSION])
+        .output()
+        .context("cargo can't be run")?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!("cargo-deb could not be built; see cargo's messages above");
+    }
+    Ok(())
+}
+
+fn ensure_group(group: &Group, why: &str) -> Result<()> {
+    if !packages::is_debian() {
+        bail!("{why}, and this is no Debian");
+    }
+    let missing = packages::missing(&[group])?;
     if !missing.is_empty() {
-        println!("missing for {}: {}", MACHINES.purpose, missing.join(" "));
+        println!("missing for {}: {}", group.purpose, missing.join(" "));
         packages::install(&missing)?;
     }
     Ok(())

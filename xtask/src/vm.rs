@@ -3,24 +3,24 @@
 mod initramfs;
 mod kernels;
 mod machine;
+mod package;
 mod suite;
 
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    process::Command,
     sync::Mutex,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use xtask::lab;
 
 use self::{
     initramfs::Tree,
     kernels::{Kernel, LINES, Line},
-    machine::Outcome,
+    machine::{Boot, Outcome},
     suite::Suite,
 };
 use crate::{binaries, setup};
@@ -28,7 +28,11 @@ use crate::{binaries, setup};
 /// Machines at once; each takes a processor.
 const AT_ONCE: usize = 2;
 
-/// Which kernels.
+/// Megabytes: the image, which is unpacked into it, is a tenth.
+const MEMORY: u32 = 768;
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// Which kernels, or the package.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// A kernel to test on, instead of all; may be given several times
@@ -37,7 +41,10 @@ pub(crate) struct Options {
     /// Only 6.1 and the newest one
     #[arg(long, conflicts_with = "kernels")]
     short: bool,
-    /// Fetch the newest kernel of each line, also where one is here
+    /// Install, use, upgrade and purge the package on a Debian with systemd, instead
+    #[arg(long, conflicts_with_all = ["kernels", "short"])]
+    package: bool,
+    /// Fetch the newest kernel of each line, or a new Debian, also where one is here
     #[arg(long)]
     update: bool,
 }
@@ -45,7 +52,7 @@ pub(crate) struct Options {
 impl Options {
     /// What is among the tests.
     pub(crate) fn short() -> Self {
-        Self { kernels: Vec::new(), short: true, update: false }
+        Self { kernels: Vec::new(), short: true, package: false, update: false }
     }
 
     fn lines(&self) -> Vec<&'static Line> {
@@ -66,6 +73,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("the machines run what was built for x86-64, and this is another architecture");
     }
     let directory = binaries::root().join("target/vm");
+    if options.package {
+        lab::clean_up_on_signals()?;
+        return package::run(&directory, options.update);
+    }
     let kernels = options.lines().into_iter().map(|line| {
         let kernel = Kernel::of(line, &directory, options.update)?;
         Ok((line, kernel))
@@ -113,7 +124,18 @@ fn boot(kernels: &[(&Line, Kernel)], images: &[PathBuf], directory: &Path) -> Re
     let work = || {
         let mut outcomes = Vec::new();
         while let Some((number, ((line, kernel), image))) = next() {
-            let outcome = machine::run(line.name, kernel, image, directory)?;
+            let boot = Boot {
+                kernel: &kernel.image,
+                initrd: image,
+                parameters: "",
+                memory: MEMORY,
+                disks: &[],
+                has_cable: false,
+                may_restart: false,
+                limit: LIMIT,
+            };
+            let mut outcome = machine::run(line.name, &boot, directory)?;
+            outcome.release.clone_from(&kernel.release);
             println!("{}", about(&outcome));
             outcomes.push((number, outcome));
         }
@@ -159,14 +181,4 @@ fn report(outcomes: &[Outcome]) -> Result<()> {
         bail!("not as it should be on {}", failed.join(", "));
     }
     Ok(())
-}
-
-/// What a command prints, which has to succeed.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{command:?} can't be run"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?} failed: {}", said.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -29,7 +29,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing
 const DEFAULT_SOCKET: &str = "/run/allowlist/allowlistd.sock";
 
 /// An empty variable is one that is not set.
-fn socket(text: OsString) -> PathBuf {
+pub(super) fn socket_at(text: OsString) -> PathBuf {
     if text.is_empty() { DEFAULT_SOCKET.into() } else { text.into() }
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Args {
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", env = "ALLOWLIST_SOCKET")]
     #[arg(default_value = DEFAULT_SOCKET)]
-    #[arg(value_parser = OsStringValueParser::new().map(socket), help_heading = "Global options")]
+    #[arg(value_parser = OsStringValueParser::new().map(socket_at), help_heading = "Global options")]
     pub(super) socket: PathBuf,
     /// Print one JSON document instead of text, errors too
     #[arg(long, global = true, help_heading = "Global options")]
@@ -353,6 +353,8 @@ Examples:
         change: ChangeArgs,
     },
     /// Print the completions of a shell
+    ///
+    /// Services, groups and interfaces complete, too: the script asks the daemon, by this program. Packages bring it along.
     #[command(after_help = "\
 Example: allowlist-ctl completions bash > /etc/bash_completion.d/allowlist-ctl")]
     Completions {

@@ -6,6 +6,7 @@
 mod args;
 mod check;
 mod client;
+mod complete;
 mod console;
 mod document;
 mod edit;
@@ -34,7 +35,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, Parser as _, ValueEnum as _};
 
 use self::{
     args::Args,
@@ -47,6 +48,15 @@ use self::{
 #[must_use]
 pub fn command() -> clap::Command {
     Args::command()
+}
+
+/// Writes the completions of a shell, by its name: `bash`, `zsh` or `fish`.
+///
+/// # Errors
+/// What the writer answered, or that there is no such shell.
+pub fn completions(shell: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let shell = args::Shell::from_str(shell, false).map_err(io::Error::other)?;
+    complete::script(shell, out)
 }
 
 /// Tells why arguments were not read, or the help that was asked for.
@@ -69,6 +79,7 @@ fn unread(error: &clap::Error) -> Exit {
 /// Runs `allowlist-ctl` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    complete::answer();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return unread(&error).into(),

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    args::{Args, Shell},
+    args::Args,
     check::check,
     client::{Client, Reply},
+    complete,
     console::{Console, clean},
     document,
     edit::edit,
@@ -65,7 +66,7 @@ fn execute(args: &Args, console: &mut Console<'_>) -> Result<(), Error> {
             "top draws on a terminal, and there is none: `allowlist-ctl status --watch` and `allowlist-ctl drops --follow` print lines".to_owned(),
         ])),
         Meaning::Top => top(&args.socket, console),
-        Meaning::Completions(shell) => completions(shell, console),
+        Meaning::Completions(shell) => Ok(complete::script(shell, &mut *console.stdout)?),
         Meaning::Status => {
             let reply = client.send(&Request::get("/v1/status"))?;
             if args.json {
@@ -217,14 +218,6 @@ fn pass_on(mut reply: Reply<'_>, console: &mut Console<'_>) -> Result<(), Error>
         writeln!(console.stdout)?;
     }
     Ok(())
-}
-
-fn completions(shell: Shell, console: &mut Console<'_>) -> Result<(), Error> {
-    let mut command = super::command();
-    let name = command.get_name().to_owned();
-    let mut script = Vec::new();
-    clap_complete::generate(clap_complete::Shell::from(shell), &mut command, name, &mut script);
-    Ok(console.stdout.write_all(&script)?)
 }
 
 #[cfg(test)]

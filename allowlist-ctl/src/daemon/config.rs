@@ -221,6 +221,9 @@ fn parse_mode(text: &str) -> anyhow::Result<u32> {
 }
 
 #[cfg(test)]
+mod keys;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -48,7 +48,7 @@ mod tunnels;
 use std::{fs::File, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tokio::{
     runtime::{self, Runtime},
     sync::oneshot,
@@ -72,6 +72,12 @@ use crate::{
     patience::patiently,
     store::lock_directory,
 };
+
+/// The daemon's options, for manual pages and the like.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
 
 /// Runs `allowlistd` with the process's arguments.
 #[must_use]

@@ -9,6 +9,7 @@ mod atomic;
 mod bulk;
 mod changes;
 mod check;
+mod completing;
 mod crash;
 mod damage;
 mod degraded;

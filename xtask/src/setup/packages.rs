@@ -75,6 +75,16 @@ pub(super) const PYTHON: Group =
 pub(super) const MONITORING: Group =
     Group { purpose: "testing metrics and alerts", packages: &["prometheus"] };
 
+/// What reads what a package brings along: manual pages, units, completions.
+pub(super) const READERS: Group = Group {
+    purpose: "testing what is packed",
+    packages: &["man-db", "mandoc", "systemd", "bash", "zsh", "fish"],
+};
+
+/// What takes programs apart, and finds out what a package depends on.
+pub(super) const PACKING: Group =
+    Group { purpose: "packing", packages: &["binutils", "dpkg-dev", "debian-archive-keyring"] };
+
 /// Other kernels, the machines that they run in, and what goes into the image that they boot.
 pub(super) const MACHINES: Group = Group {
     purpose: "virtual machines",
@@ -86,6 +96,8 @@ pub(super) const MACHINES: Group = Group {
         "zstd",
         "xz-utils",
         "binutils",
+        "mmdebstrap",
+        "e2fsprogs",
     ],
 };
 

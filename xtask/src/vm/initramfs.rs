@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{kernels::Kernel, output, suite::MODULES};
+use super::{kernels::Kernel, suite::MODULES};
+use crate::output;
 
 /// Files to be packed.
 pub(super) struct Tree {

@@ -9,13 +9,6 @@ use std::{
 use anyhow::Result;
 use xtask::lab::Process;
 
-use super::kernels::Kernel;
-
-/// After so long a machine is ended, and has failed: many times what it takes on a computer that has nothing else to do.
-const LIMIT: Duration = Duration::from_mins(10);
-/// Megabytes: the image, which is unpacked into it, is a tenth.
-const MEMORY: &str = "768";
-
 /// All that QEMU has, but for fast strings: a kernel that believes in them copies byte by byte, and the verifier copies
 /// what it knows at each branch. Without, all takes a third less.
 const PROCESSOR: &str = "max,erms=off,fsrm=off";
@@ -34,16 +27,33 @@ pub(super) struct Outcome {
     pub(super) console: String,
 }
 
-/// Boots a kernel with an image, and waits for its end.
-pub(super) fn run(name: &str, kernel: &Kernel, image: &Path, directory: &Path) -> Result<Outcome> {
+/// What a machine is made of.
+pub(super) struct Boot<'a> {
+    pub(super) kernel: &'a Path,
+    pub(super) initrd: &'a Path,
+    /// Parameters of the kernel, beside those that make it write to the console and end when it breaks down.
+    pub(super) parameters: &'a str,
+    /// Megabytes.
+    pub(super) memory: u32,
+    /// What is written to them is gone with the machine.
+    pub(super) disks: &'a [&'a Path],
+    /// Whether it has two network cards with a cable between them.
+    pub(super) has_cable: bool,
+    /// Whether it goes on where its kernel starts again, and is not ended.
+    pub(super) may_restart: bool,
+    /// After so long it is ended, and has failed: many times what it takes on a computer that has nothing else to do.
+    pub(super) limit: Duration,
+}
+
+/// Boots a machine, and waits for its end.
+pub(super) fn run(name: &str, boot: &Boot<'_>, directory: &Path) -> Result<Outcome> {
     let begin = Instant::now();
     // What an earlier one wrote.
     drop(std::fs::remove_file(directory.join(format!("{name}.log"))));
-    let mut machine = Process::spawn(name, &mut qemu(kernel, image), directory)?;
-    let ended = machine.wait(LIMIT);
+    let mut machine = Process::spawn(name, &mut qemu(boot), directory)?;
+    let ended = machine.wait(boot.limit);
     let console = machine.log().replace('\r', "");
     let mut outcome = read(console);
-    outcome.release.clone_from(&kernel.release);
     outcome.took = begin.elapsed();
     if ended.is_err() {
         outcome.is_ok = false;
@@ -53,12 +63,26 @@ pub(super) fn run(name: &str, kernel: &Kernel, image: &Path, directory: &Path) -
 }
 
 /// Hardware is not asked for: not every machine lends it, and what is tested is no question of speed.
-fn qemu(kernel: &Kernel, image: &Path) -> Command {
+fn qemu(boot: &Boot<'_>) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-machine", "q35", "-m", MEMORY]);
-    qemu.args(["-smp", "1", "-no-reboot", "-nographic", "-nodefaults", "-serial", "stdio"]);
-    qemu.args(["-monitor", "none", "-append", "console=ttyS0 quiet panic=-1"]);
-    qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(image);
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-machine", "q35"]);
+    qemu.args(["-smp", "1", "-nographic", "-nodefaults", "-serial", "stdio", "-monitor", "none"]);
+    qemu.arg("-m").arg(boot.memory.to_string());
+    let parameters = format!("console=ttyS0 quiet panic=-1 {}", boot.parameters);
+    qemu.arg("-append").arg(parameters.trim());
+    qemu.arg("-kernel").arg(boot.kernel).arg("-initrd").arg(boot.initrd);
+    if !boot.may_restart {
+        qemu.arg("-no-reboot");
+    }
+    for disk in boot.disks {
+        qemu.arg("-drive");
+        qemu.arg(format!("file={},format=raw,if=virtio,snapshot=on", disk.display()));
+    }
+    for end in 0..if boot.has_cable { 2 } else { 0 } {
+        qemu.arg("-netdev").arg(format!("hubport,hubid=0,id=end{end}"));
+        let address = format!("virtio-net-pci,netdev=end{end},mac=52:54:00:00:00:0{end}");
+        qemu.arg("-device").arg(address);
+    }
     qemu
 }
 

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{kernels::Line, output};
-use crate::binaries;
+use super::kernels::Line;
+use crate::{binaries, output};
 
 /// Tests of one file.
 struct Part {

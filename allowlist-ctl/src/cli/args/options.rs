@@ -216,13 +216,3 @@ pub(in crate::cli) enum Shell {
     /// fish
     Fish,
 }
-
-impl From<Shell> for clap_complete::Shell {
-    fn from(shell: Shell) -> Self {
-        match shell {
-            Shell::Bash => Self::Bash,
-            Shell::Zsh => Self::Zsh,
-            Shell::Fish => Self::Fish,
-        }
-    }
-}

@@ -113,10 +113,13 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
 
 #[test]
 fn completions_are_made_for_each_shell() {
-    for (shell, mark) in [("bash", "complete -F"), ("zsh", "#compdef"), ("fish", "complete -c")] {
+    for (shell, mark) in
+        [("bash", "complete -o"), ("zsh", "#compdef allowlist-ctl"), ("fish", "complete --")]
+    {
         let (exit, stdout, ..) = typed(&format!("completions {shell}"), &[]);
         assert_eq!(exit, 0);
-        assert!(stdout.contains(mark) && stdout.contains("unprotect"), "{shell}");
+        let asks = format!("ALLOWLIST_CTL_COMPLETE={shell}");
+        assert!(stdout.contains(mark) && stdout.replace('"', "").contains(&asks), "{stdout}");
     }
     let (exit, ..) = typed("completions fish --json", &[]);
     assert_eq!(exit, 2);
