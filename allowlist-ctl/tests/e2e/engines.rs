@@ -1,5 +1,7 @@
 //! Which engine looks sources up: both say the same, and lists go from one to the other while they are in force.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
@@ -94,10 +96,8 @@ fn a_list_that_takes_more_than_it_may_is_refused_with_the_figures() -> Result<()
         replace(&server, 300)?;
         let revision = server.revision()?;
         // Apart from one another, so that each takes its own place.
-        let spread = (0..200_000u32).map(|number| number * 20_011);
-        let lines: String =
-            spread.map(|bits| format!("{}\n", std::net::Ipv4Addr::from(bits))).collect();
-        let long = server.write("long", &lines)?;
+        let spread = (0..200_000u32).map(|number| Ipv4Addr::from(number * 20_011).to_string());
+        let long = server.write("long", &spread.collect::<Vec<String>>().join("\n"))?;
         let said = "of the kernel's memory, and";
         server.fails(&["replace", "redis", "-f", &long, "--force"], 1, said)?;
         server.fails(&["replace", "redis", "-f", &long, "--force"], 1, "of 4 MiB are in use")?;
