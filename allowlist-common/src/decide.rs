@@ -30,7 +30,7 @@ pub trait Sources {
     fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node>;
     /// A slot of a root table in flat memory, by the first bits of an address; `None` where there is no such memory.
     #[inline(always)]
-    fn slot(&self, _root: u32, _index: u64) -> Option<Slot> {
+    fn slot(&self, _root: u32, _index: u16) -> Option<Slot> {
         None
     }
     /// An element in flat memory.

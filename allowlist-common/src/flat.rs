@@ -181,6 +181,13 @@ impl Key {
         ((u128::from(self.high) << 64) | u128::from(self.low)).to_be_bytes()
     }
 
+    /// The slot of a root table that it belongs to.
+    #[must_use]
+    #[inline(always)]
+    pub const fn root_slot(self) -> u16 {
+        (self.high >> (64 - ROOT_BITS)) as u16
+    }
+
     /// The key without its first bits, 1 to 63 of them.
     #[must_use]
     #[inline(always)]
@@ -388,7 +395,7 @@ impl Tail {
 #[must_use]
 #[inline(always)]
 pub fn deciding<S: Sources>(sources: &S, root: u32, key: Key) -> Word {
-    let Some(slot) = sources.slot(root, key.first(ROOT_BITS)) else { return Word::NOTHING };
+    let Some(slot) = sources.slot(root, key.root_slot()) else { return Word::NOTHING };
     let mut found = Word::NOTHING;
     let (mut word, mut at) = (slot.word, slot.child);
     let mut rest = key.after(ROOT_BITS);

@@ -8,7 +8,7 @@ use allowlist_common::{
     },
     decide::{self, MAX_ENDED, Sources},
     flat::{
-        self, CHUNKS, ELEMENTS_CHUNK, Element, FLAT, Key as Address, ROOT_SLOTS, ROOTS, Root, Slot,
+        self, CHUNKS, ELEMENTS_CHUNK, Element, FLAT, Key as Address, ROOTS, Root, Slot,
         WORDS_CHUNK, Word,
     },
     parse::Family,
@@ -289,9 +289,9 @@ impl<const CALLS: bool> Sources for KernelTries<CALLS> {
     }
 
     #[inline(always)]
-    fn slot(&self, root: u32, index: u64) -> Option<Slot> {
+    fn slot(&self, root: u32, index: u16) -> Option<Slot> {
         let [table] = FLAT_ROOTS.get_value(root, &0)?;
-        let slot = &raw const table[index as usize & (ROOT_SLOTS - 1)];
+        let slot = &raw const table[usize::from(index)];
         // SAFETY: the place is an aligned u64 of an array, which lives as long as the program runs; the daemon stores it as
         // a whole.
         Some(Slot::from_u64(unsafe { slot.read_volatile() }))

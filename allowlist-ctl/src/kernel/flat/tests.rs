@@ -79,8 +79,8 @@ impl Sources for Seen {
         unreachable!("no trie of the kernel")
     }
 
-    fn slot(&self, _: u32, index: u64) -> Option<Slot> {
-        self.slots.get(usize::try_from(index).unwrap()).copied()
+    fn slot(&self, _: u32, index: u16) -> Option<Slot> {
+        self.slots.get(usize::from(index)).copied()
     }
 
     fn element(&self, at: u32) -> Option<&Element> {
