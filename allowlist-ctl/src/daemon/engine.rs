@@ -23,6 +23,7 @@ pub(super) struct EngineConfig(pub(super) EngineSettings);
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Table {
+    // As in `engine = "flat"` without the table.
     #[serde(alias = "engine")]
     kind: EngineKind,
     memory: Option<Memory>,

@@ -6,6 +6,8 @@ use super::*;
 
 const PACKAGED: &str = include_str!("../../../package/allowlistd.toml");
 const PAGE: &str = include_str!("../../../man/allowlistd.toml.5");
+/// What is taken for another key.
+const SYNONYM: &str = "engine.engine";
 
 /// The names that are expected in a place, as the refusal of another one tells them; none where that is no table.
 fn expected(heading: &str) -> Option<Vec<String>> {
@@ -22,6 +24,7 @@ fn keys(table: &str, heading: &str) -> BTreeSet<String> {
         let headings = [format!("[{path}]"), format!("[[{path}]]")];
         match headings.iter().find(|heading| expected(heading).is_some()) {
             Some(heading) => found.extend(keys(&path, heading)),
+            None if path == SYNONYM => {}
             None => drop(found.insert(path)),
         }
     }
