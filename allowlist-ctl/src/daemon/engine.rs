@@ -109,11 +109,21 @@ impl Engines {
 
     /// What the operator should know of it.
     pub(super) fn warning(&self) -> Option<String> {
-        let EngineState { settings, has_flat, .. } = self.state;
-        (settings.kind == EngineKind::Flat && !has_flat).then(|| {
-            "the engine is lpm, for this kernel has no flat memory: it does not call functions beside tail calls, which \
-             Linux does on arm64 from 6.0 on"
-                .into()
+        let EngineState { settings, has_flat, memory } = self.state;
+        if settings.kind == EngineKind::Flat && !has_flat {
+            return Some(
+                "the engine is lpm, for this kernel has no flat memory: it does not call functions beside tail calls, which \
+                 Linux does on arm64 from 6.0 on"
+                    .into(),
+            );
+        }
+        // So it was when the daemon started, or when the clock was set: what is in force stays so.
+        (memory > settings.memory).then(|| {
+            let [used, limit] = [memory, settings.memory].map(|bytes| bytes.div_ceil(1 << 20));
+            format!(
+                "entries take {used} MiB of the kernel's memory and may take {limit}: changes that need more are refused; \
+                 raise `memory` under [engine] in the configuration and restart allowlistd, or use fewer entries"
+            )
         })
     }
 }

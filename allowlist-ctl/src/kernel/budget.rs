@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// A limit in bytes, and what of it is taken; its clones are the same budget.
@@ -13,12 +13,14 @@ pub(super) struct Budget(Arc<State>);
 struct State {
     limit: u64,
     used: AtomicU64,
+    /// Whether more is given than the limit allows.
+    is_lifted: AtomicBool,
 }
 
 /// More was asked for than is left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "the entries do not fit: they need {} more of the kernel's memory, and {} of {} are in use; raise `memory` under [engine] in the configuration and restart allowlistd, or use fewer entries",
+    "the entries do not fit: they need at least {} more of the kernel's memory, and {} of {} are in use; raise `memory` under [engine] in the configuration and restart allowlistd, or use fewer entries",
     mebibytes(*.needed), mebibytes(*.used), mebibytes(*.limit)
 )]
 pub struct OverBudget {
@@ -39,7 +41,14 @@ pub(super) struct Reservation {
 
 impl Budget {
     pub(super) fn new(limit: u64) -> Self {
-        Self(Arc::new(State { limit, used: AtomicU64::new(0) }))
+        let (used, is_lifted) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self(Arc::new(State { limit, used, is_lifted }))
+    }
+
+    /// Gives what is asked for, or no longer more than the limit allows: what is in force has to stay so, and to be mended,
+    /// whatever it takes.
+    pub(super) fn lift(&self, is_lifted: bool) {
+        self.0.is_lifted.store(is_lifted, Ordering::Relaxed);
     }
 
     /// Bytes in use.
@@ -64,8 +73,10 @@ impl Reservation {
     /// # Errors
     /// [`OverBudget`]; no more is taken then.
     pub(super) fn grow(&mut self, bytes: u64) -> Result<(), OverBudget> {
-        let State { limit, used } = &*self.budget.0;
-        let fits = |used: u64| used.checked_add(bytes).filter(|used| used <= limit);
+        let State { limit, used, is_lifted } = &*self.budget.0;
+        let limit = if is_lifted.load(Ordering::Relaxed) { &u64::MAX } else { limit };
+        // Asking for nothing is granted, however much is in use.
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| sum <= limit || bytes == 0);
         match used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
             Ok(_) => self.bytes += bytes,
             Err(used) => return Err(OverBudget { needed: bytes, used, limit: *limit }),
@@ -106,13 +117,18 @@ mod tests {
         let mut first = budget.reserve(4 << 20).unwrap();
         let over = budget.reserve(7 << 20).unwrap_err();
         assert_eq!(over, OverBudget { needed: 7 << 20, used: 4 << 20, limit: 10 << 20 });
-        let text = "need 7 MiB more of the kernel's memory, and 4 MiB of 10 MiB are in use";
+        let text =
+            "need at least 7 MiB more of the kernel's memory, and 4 MiB of 10 MiB are in use";
         assert!(over.to_string().contains(text), "{over}");
         let second = budget.reserve(6 << 20).unwrap();
         assert!(first.grow(1).is_err());
         first.shrink(1 << 20);
         assert_eq!(budget.used(), 9 << 20);
         drop(second);
+        budget.lift(true);
+        drop(budget.reserve(100 << 20).unwrap());
+        budget.lift(false);
+        assert!(budget.reserve(100 << 20).is_err());
         first.grow(7 << 20).unwrap();
         assert_eq!(budget.used(), 10 << 20);
         drop(first);

@@ -179,6 +179,20 @@ impl Engines {
         })
     }
 
+    /// Frees whatever can be done without.
+    pub(super) fn make_room(&mut self) {
+        self.v4.make_room();
+        self.v6.make_room();
+        if let Some(flat) = &mut self.flat {
+            flat.make_room();
+        }
+    }
+
+    /// Has entries take more than they may, or no longer.
+    pub(super) fn lift_limit(&self, is_lifted: bool) {
+        self.budget.lift(is_lifted);
+    }
+
     /// Builds tries of the kernel.
     ///
     /// # Errors

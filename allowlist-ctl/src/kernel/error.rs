@@ -126,10 +126,9 @@ pub enum SyncError {
     Refused(#[from] MapError),
     /// The kernel refused an update and taking back what went before it.
     #[error(
-        "the kernel refused an update ({}), and part of it stays in force until it takes one: that is tried every second",
-        reason(.0)
+        "{0}; but part of the change stays in force until the kernel takes an update: that is tried every second"
     )]
-    HalfDone(MapError),
+    HalfDone(Box<SyncError>),
 }
 
 /// Why packets are not watched.

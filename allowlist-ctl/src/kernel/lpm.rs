@@ -27,6 +27,8 @@ pub(super) struct Pool<A: Pod> {
     /// An empty trie in a slot of its own: putting one there takes an RCU grace period, which nobody should have
     /// to wait for.
     spare: Option<Installed<A>>,
+    /// What retired tries still take.
+    dying: Vec<Reservation>,
     budget: Budget,
     calls: Calls,
 }
@@ -50,7 +52,7 @@ impl<A: Pod> Pool<A> {
     pub(super) fn new(map: Map, budget: Budget, calls: Calls) -> Result<Self, MapError> {
         let array = ArrayOfMaps::try_from(map)?;
         let slots = Slots::new(array, TRIES, calls.patiently(create)?, calls.clone())?;
-        Ok(Self { slots, spare: None, budget, calls })
+        Ok(Self { slots, spare: None, dying: Vec::new(), budget, calls })
     }
 
     /// Builds a trie of these nodes beside those in force, and puts it in a free slot.
@@ -83,14 +85,21 @@ impl<A: Pod> Pool<A> {
     }
 
     /// Takes back a trie that no policy in force refers to; [`Pool::tidy`] frees its memory.
-    #[expect(clippy::needless_pass_by_value, reason = "whoever retires a trie gives it up")]
     pub(super) fn retire(&mut self, installed: Installed<A>) {
         self.slots.retire(installed.slot);
+        self.dying.push(installed.reserved);
+    }
+
+    /// Frees the memory of retired tries.
+    pub(super) fn make_room(&mut self) {
+        if self.slots.free_retired() {
+            self.dying.clear();
+        }
     }
 
     /// Makes a spare trie, and frees the memory of retired ones; each takes an RCU grace period.
     pub(super) fn tidy(&mut self) {
-        self.slots.free_retired();
+        self.make_room();
         if self.spare.is_none() {
             // Without a spare one, the next change makes its own and reports what is in the way.
             self.spare = self.install().ok();

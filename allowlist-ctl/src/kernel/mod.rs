@@ -116,7 +116,7 @@ impl Kernel {
         let mut enforced = Enforced::new(&mut loaded, engine, calls.clone())?;
         let mut hit_maps = HitMaps::new(loaded.take_map(maps::HITS)?, calls.clone())?;
         hit_maps.cover(policy.ids.highest(), &pins)?;
-        enforced.apply(policy).map_err(|error| LoadError::Other(error.to_string()))?;
+        enforced.restore(policy).map_err(|error| LoadError::Other(error.to_string()))?;
         enforced.tidy();
         loaded.join_programs(&pins, &calls)?;
         Ok(Self {
@@ -215,6 +215,22 @@ impl Kernel {
     /// # Errors
     /// [`SyncError`]; the policy before stays in force.
     pub fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
+        self.bring_to(next, Enforced::apply)
+    }
+
+    /// The same with a policy that is in force already, or was a moment ago: it takes what it takes of the kernel's memory.
+    ///
+    /// # Errors
+    /// As of [`Kernel::apply`].
+    pub fn restore(&mut self, policy: &Policy) -> Result<(), SyncError> {
+        self.bring_to(policy, Enforced::restore)
+    }
+
+    fn bring_to(
+        &mut self,
+        next: &Policy,
+        bring: impl FnOnce(&mut Enforced, &Policy) -> Result<(), SyncError>,
+    ) -> Result<(), SyncError> {
         let numbered = |policy: &Policy| -> BTreeSet<(u16, Name)> {
             policy.services.iter().map(|(name, service)| (service.number, name.clone())).collect()
         };
@@ -234,7 +250,7 @@ impl Kernel {
                 tracing::warn!("some last hits end with this daemon: {error}");
             }
         }
-        self.enforced.apply(next)?;
+        bring(&mut self.enforced, next)?;
         let is_new = |what, number| what == Sighted::Passed && new.contains(&number);
         if !new.is_empty()
             && let Err(error) = self.sightings.forget(is_new)

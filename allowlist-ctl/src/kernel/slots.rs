@@ -53,11 +53,11 @@ impl<V: InnerMap> Slots<V> {
         self.retired.push(slot);
     }
 
-    /// Frees retired slots, which takes an RCU grace period for each.
-    pub(super) fn free_retired(&mut self) {
+    /// Frees retired slots, which takes an RCU grace period for each; `true` where none is left.
+    pub(super) fn free_retired(&mut self) -> bool {
         // A program that began before the table was changed in place may still be about to look up a retired map.
         if self.retired.is_empty() || !self.wait_for_programs() {
-            return;
+            return self.retired.is_empty();
         }
         for slot in std::mem::take(&mut self.retired) {
             match self.set_empty(slot) {
@@ -67,6 +67,7 @@ impl<V: InnerMap> Slots<V> {
                 Err(_) => self.retired.push(slot),
             }
         }
+        self.retired.is_empty()
     }
 
     /// Waits until all programs that are running have ended; `false` where that is not known.

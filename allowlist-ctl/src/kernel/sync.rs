@@ -100,6 +100,29 @@ impl Enforced {
     /// # Errors
     /// [`SyncError`]; the policy before stays in force.
     pub(super) fn apply(&mut self, next: &Policy) -> Result<(), SyncError> {
+        match self.try_to_apply(next) {
+            // What others left behind may be enough.
+            Err(SyncError::OverBudget(_)) => {
+                self.engines.make_room();
+                self.try_to_apply(next).inspect_err(|_| self.engines.make_room())
+            }
+            result => result,
+        }
+    }
+
+    /// The same, whatever entries may take: for a policy that is in force already, or was.
+    pub(super) fn restore(&mut self, policy: &Policy) -> Result<(), SyncError> {
+        self.beyond_the_limit(|enforced| enforced.apply(policy))
+    }
+
+    fn beyond_the_limit<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        self.engines.lift_limit(true);
+        let done = work(self);
+        self.engines.lift_limit(false);
+        done
+    }
+
+    fn try_to_apply(&mut self, next: &Policy) -> Result<(), SyncError> {
         let clock = boot_clock();
         self.note_clock(&clock);
         self.build_selections(next, &self.interfaces.clone())?;
@@ -260,12 +283,21 @@ impl Enforced {
     /// Rebuilds tries whose ends are wrong, or in which a change broke off and could not be undone; `true` where all is well then.
     pub(super) fn mend(&mut self, clock: &BootClock) -> bool {
         self.note_clock(clock);
+        self.beyond_the_limit(|enforced| enforced.mend_what_is_damaged(clock))
+    }
+
+    fn mend_what_is_damaged(&mut self, clock: &BootClock) -> bool {
         self.mend_trial(clock);
         if !self.tries.values().any(|held| held.is_damaged) {
             return true;
         }
         let policy = self.policy.clone();
-        self.build_and_swap(&policy, needed(&policy), clock).is_ok()
+        let mended = self.build_and_swap(&policy, needed(&policy), clock).is_ok();
+        if !mended {
+            // It is tried again soon, and must not leave more and more behind.
+            self.engines.make_room();
+        }
+        mended
     }
 
     pub(super) fn retire(&mut self, tries: Tries) {

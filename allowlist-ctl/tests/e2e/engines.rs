@@ -106,6 +106,12 @@ fn a_list_that_takes_more_than_it_may_is_refused_with_the_figures() -> Result<()
         // What it took is free again.
         replace(&server, 400)?;
         is_enforced(&server)?;
+        // What is in force stays so, also after a start that allows it less.
+        server.write("allowlistd.toml", &table.replace("4 MiB", "16 KiB"))?;
+        server.restart()?;
+        is_enforced(&server)?;
+        let warnings = server.status()?["warnings"].to_string();
+        ensure!(warnings.contains("of the kernel's memory and may take 1:"), "{warnings}");
     }
     Ok(())
 }

@@ -7,14 +7,14 @@ use std::{
 };
 
 use allowlist::{
-    kernel::{EngineKind, EngineSettings, Refusals, SyncError},
+    kernel::{EngineKind, EngineSettings, Refusals, SyncError, boot_clock},
     policy::{
         Author, Name, Policy,
         change::{Change, Settings, apply},
         entry::{NewEntry, parse_keys},
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use xtask::lab::udp_frame;
 
 use crate::bed::{Bed, in_lab_of, of};
@@ -298,6 +298,27 @@ fn entries_beyond_the_memory_that_they_may_take_are_refused_with_the_figures() {
             bed.kernel.apply(&few).unwrap();
             assert_ne!(judged(bed), expected, "{kind:?}");
             restore(bed, &before, &expected, "a few");
+        });
+    }
+}
+
+#[test]
+fn ends_are_mended_and_a_policy_is_restored_whatever_entries_may_take() {
+    for kind in [EngineKind::Lpm, EngineKind::Flat] {
+        // Not even one trie of them fits.
+        in_lab_of(EngineSettings { kind, memory: 1 << 10 }, |bed| {
+            let ending = |entry: NewEntry| NewEntry { expires_at: Some(Timestamp::MAX), ..entry };
+            let entries = entries(&["10.0.0.0/24", "fd00::/64"]).into_iter().map(ending).collect();
+            let policy = changed(&policy(), &Change::Add { name: name("s5"), entries });
+            let refused = bed.kernel.apply(&policy).unwrap_err();
+            assert!(matches!(refused, SyncError::OverBudget(_)), "{kind:?}: {refused}");
+            bed.kernel.restore(&policy).unwrap();
+            let expected = judged(bed);
+            let mut clock = boot_clock();
+            clock.booted_at += SignedDuration::from_secs(3600);
+            assert!(bed.mend_at(&clock), "{kind:?}");
+            assert_eq!(judged(bed), expected, "{kind:?}");
+            assert!(bed.kernel.engine().memory > 1 << 10, "{kind:?}");
         });
     }
 }

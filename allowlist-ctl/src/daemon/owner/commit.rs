@@ -58,7 +58,7 @@ impl Owner {
         };
         let changed = outcome.tally.changed();
         let (written, applied) = bring(&mut self.kernel, next, changed, metrics, write);
-        self.untidy += u32::from(written.is_ok());
+        self.untidy += 1;
         if let Some(Err(error)) = &applied {
             self.is_unsettled = true;
             if matches!(error, SyncError::HalfDone(_)) {
@@ -75,7 +75,7 @@ impl Owner {
             Err(failed) => {
                 if applied.is_some()
                     && on_failure == OnFailure::Undo
-                    && let Err(error) = metrics.time_sync(|| self.kernel.apply(before))
+                    && let Err(error) = metrics.time_sync(|| self.kernel.restore(before))
                 {
                     let message =
                         format!("the kernel enforces a change that is not on disk: {error}");

@@ -181,7 +181,7 @@ impl Owner {
                     // A disk that is full must not leave in force what nobody confirmed.
                     let metrics = &self.shared.metrics;
                     metrics
-                        .time_sync(|| self.kernel.apply(&outcome.policy))
+                        .time_sync(|| self.kernel.restore(&outcome.policy))
                         .map_err(|error| explain_sync(&error))?;
                     self.gone_back_from = Some(pending.revision);
                 }

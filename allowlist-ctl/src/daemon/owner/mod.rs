@@ -255,8 +255,9 @@ impl Owner {
 
     /// Brings the kernel back to the policy, where it was left with something else.
     fn settle(&mut self) {
-        let apply = || self.kernel.apply(&self.policy);
+        let apply = || self.kernel.restore(&self.policy);
         let applied = if self.is_unsettled { self.shared.metrics.time_sync(apply) } else { Ok(()) };
+        self.untidy += u32::from(self.is_unsettled);
         self.is_unsettled = applied.is_err();
         let mended = self.kernel.mend();
         let settled = match applied {

@@ -27,11 +27,13 @@ pub(super) struct Arena<T> {
     supply: Box<dyn Supply<T>>,
     chunks: Vec<Option<Memory<T>>>,
     free: Free,
+    /// Units that were free when it was last trimmed.
+    scattered: usize,
 }
 
 impl<T: Copy> Arena<T> {
     pub(super) fn new(supply: impl Supply<T> + 'static) -> Self {
-        Self { supply: Box::new(supply), chunks: Vec::new(), free: Free::default() }
+        Self { supply: Box::new(supply), chunks: Vec::new(), free: Free::default(), scattered: 0 }
     }
 
     /// Writes values into a new block, and returns its place: never 0.
@@ -45,6 +47,7 @@ impl<T: Copy> Arena<T> {
             Some(at) => at,
             None => self.make_room(length)?,
         };
+        self.scattered = self.scattered.min(self.free.units());
         for (at, value) in (at..).zip(values) {
             let (chunk, offset) = self.place(at);
             if let Some(Some(chunk)) = self.chunks.get_mut(chunk) {
@@ -87,20 +90,23 @@ impl<T: Copy> Arena<T> {
         if self.free.units() < LONGEST as usize * 64 { self.grow() } else { Ok(()) }
     }
 
-    /// Gives chunks back that have no block; one of them stays.
-    pub(super) fn trim(&mut self) {
+    /// Gives chunks back that have no block, but for so many of them and the first one.
+    pub(super) fn trim(&mut self, mut spare: usize) {
         let chunk = self.supply.chunk();
-        let is_worth_it = self.free.units() >= 2 * chunk as usize;
-        if !is_worth_it {
+        // Where that many units were free and no chunk was, it takes another chunk's worth to be worth a look.
+        if spare > 0 && self.free.units() < (1 + spare) * chunk as usize + self.scattered {
             return;
         }
         self.free.coalesce();
-        let mut spare = true;
         let chunks = u32::try_from(self.chunks.len()).unwrap_or(u32::MAX);
         for number in (1..chunks).rev() {
             let units = number * chunk..(number + 1) * chunk;
             let is_there = self.chunks[number as usize].is_some();
-            if !is_there || !self.free.covers(&units) || mem::take(&mut spare) {
+            if !is_there || !self.free.covers(&units) {
+                continue;
+            }
+            if spare > 0 {
+                spare -= 1;
                 continue;
             }
             self.free.cut(&units);
@@ -110,6 +116,7 @@ impl<T: Copy> Arena<T> {
         while let Some(None) = self.chunks.last() {
             self.chunks.pop();
         }
+        self.scattered = self.free.units();
     }
 
     /// All units, in the order of their places.
@@ -322,8 +329,10 @@ pub(super) mod tests {
         for at in &blocks[1..] {
             arena.give_back(*at, 60);
         }
-        arena.trim();
+        arena.trim(1);
         assert_eq!(given.load(Ordering::Relaxed), 2);
+        arena.trim(0);
+        assert_eq!(given.load(Ordering::Relaxed), 1);
         assert_eq!(arena.block(kept, 60).collect::<Vec<u64>>(), [1; 60]);
         let more: Vec<u32> = (0..15).map(|_| arena.put(&[2; 64]).unwrap()).collect();
         assert!(more.iter().all(|at| arena.get(*at) == Some(2)));
@@ -346,7 +355,7 @@ pub(super) mod tests {
                     arena.give_back(at, length);
                 }
                 if which % 50 == 0 {
-                    arena.trim();
+                    arena.trim(1);
                 }
                 let mut units: Vec<u32> = blocks.iter().flat_map(|(at, length)| *at..at + length).collect();
                 let all = units.len();

@@ -74,14 +74,11 @@ impl Flat {
     /// # Errors
     /// [`SyncError`]; nothing is left behind then.
     pub(super) fn build(&mut self, items: &[Item]) -> Result<FlatTrie, SyncError> {
-        let (slots, written) = match self.space.draft(|draft| whole(draft, items)) {
-            // What others left behind may be enough.
-            Err(error) if self.has_stale() => {
-                self.reclaim();
-                self.space.draft(|draft| whole(draft, items)).map_err(|_| error)?
-            }
-            result => result?,
-        };
+        self.with_room(|flat| flat.try_to_build(items))
+    }
+
+    fn try_to_build(&mut self, items: &[Item]) -> Result<FlatTrie, SyncError> {
+        let (slots, written) = self.space.draft(|draft| whole(draft, items))?;
         let table = match self.roots.take() {
             Ok(table) => table,
             Err(error) => {
@@ -106,15 +103,26 @@ impl Flat {
         prefixes: &P,
         changes: &[Change],
     ) -> Result<Staged, SyncError> {
-        let stage = |draft: &mut Draft<'_>| stage(draft, trie, prefixes, changes);
-        let ((slots, short), written) = match self.space.draft(stage) {
-            Err(error) if self.has_stale() => {
-                self.reclaim();
-                self.space.draft(stage).map_err(|_| error)?
-            }
-            result => result?,
-        };
-        Ok(Staged { slots, short, written })
+        let staged =
+            self.with_room(|flat| flat.space.draft(|draft| stage(draft, trie, prefixes, changes)));
+        staged.map(|((slots, short), written)| Staged { slots, short, written })
+    }
+
+    /// Does something; where there is no memory for it, once more with what can be done without. What a failure leaves free
+    /// is given back.
+    fn with_room<R>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<R, SyncError>,
+    ) -> Result<R, SyncError> {
+        if let Ok(done) = work(self) {
+            return Ok(done);
+        }
+        self.make_room();
+        let result = work(self);
+        if result.is_err() {
+            self.make_room();
+        }
+        result
     }
 
     /// Makes a change that was written.
@@ -140,16 +148,23 @@ impl Flat {
 
     /// Frees what is no longer needed, and prepares for the next changes.
     pub(super) fn tidy(&mut self) {
-        if self.has_stale() {
-            self.reclaim();
-            self.space.elements.trim();
-            self.space.words.trim();
-            self.roots.tidy();
-        }
+        self.reclaim();
+        self.space.elements.trim(1);
+        self.space.words.trim(1);
+        self.roots.tidy();
         if self.roots.are_used() {
             // Without it the next change makes its own and reports what is in the way.
             let _ = self.space.elements.prepare().and_then(|()| self.space.words.prepare());
         }
+    }
+
+    /// Frees whatever can be done without.
+    pub(super) fn make_room(&mut self) {
+        self.reclaim();
+        self.space.elements.trim(0);
+        self.space.words.trim(0);
+        self.roots.give_up_spare();
+        self.roots.tidy();
     }
 
     /// Bytes in use, of those that are taken.
@@ -164,7 +179,7 @@ impl Flat {
 
     /// Frees what nothing leads to any more, once all programs that began before have ended.
     fn reclaim(&mut self) {
-        if !self.roots.wait_for_programs() {
+        if !self.has_stale() || !self.roots.wait_for_programs() {
             return;
         }
         let Self { space, roots, stale, retired } = self;

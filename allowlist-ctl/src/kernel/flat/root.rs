@@ -72,6 +72,8 @@ pub(in crate::kernel) struct Roots {
     place: Place,
     /// An empty table: putting one in its slot takes an RCU grace period, which nobody should have to wait for.
     spare: Option<RootTable>,
+    /// Tables whose slots still have their maps.
+    dying: Vec<RootTable>,
     tables: usize,
     budget: Budget,
 }
@@ -87,6 +89,7 @@ impl Roots {
         Ok(Self {
             place: Place::Kernel { slots: Box::new(slots), calls },
             spare: None,
+            dying: Vec::new(),
             tables: 0,
             budget,
         })
@@ -94,7 +97,8 @@ impl Roots {
 
     #[cfg(test)]
     pub(super) fn in_process() -> Self {
-        Self { place: Place::Process, spare: None, tables: 0, budget: Budget::new(u64::MAX) }
+        let budget = Budget::new(u64::MAX);
+        Self { place: Place::Process, spare: None, dying: Vec::new(), tables: 0, budget }
     }
 
     /// An empty table.
@@ -131,19 +135,34 @@ impl Roots {
             self.spare = Some(table);
             return;
         }
+        self.retire(table);
+    }
+
+    /// Gives up the empty table that is kept.
+    pub(super) fn give_up_spare(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            self.retire(spare);
+        }
+    }
+
+    fn retire(&mut self, table: RootTable) {
         match &mut self.place {
             Place::Kernel { slots, .. } => slots.retire(table.slot),
             #[cfg(test)]
             Place::Process => {}
         }
+        self.dying.push(table);
     }
 
     /// Lets go of the tables that were given back, but for one.
     pub(super) fn tidy(&mut self) {
-        match &mut self.place {
+        let are_free = match &mut self.place {
             Place::Kernel { slots, .. } => slots.free_retired(),
             #[cfg(test)]
-            Place::Process => {}
+            Place::Process => true,
+        };
+        if are_free {
+            self.dying.clear();
         }
     }
 

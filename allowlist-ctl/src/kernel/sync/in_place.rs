@@ -37,10 +37,8 @@ impl Enforced {
     ) -> Result<bool, SyncError> {
         let Some(edits) = self.edits_in_place(needed, clock) else { return Ok(false) };
         if let Err(error) = self.make_all(&edits, clock) {
-            return Err(match error {
-                SyncError::Refused(error) if !self.mend(clock) => SyncError::HalfDone(error),
-                error => error,
-            });
+            let is_whole = self.mend(clock);
+            return Err(if is_whole { error } else { SyncError::HalfDone(Box::new(error)) });
         }
         for (lists, sources) in needed {
             if let Some(held) = self.tries.get_mut(lists) {
