@@ -227,7 +227,7 @@ impl Link {
     fn change(&mut self) -> Result<()> {
         self.is_filtered(self.is_configured)?;
         let method = if self.is_configured { "DELETE" } else { "PUT" };
-        let line = format!("{method} /v1/interfaces/eth0?yes=true&confirm={SHORT}");
+        let line = format!("{method} /v1/interfaces/eth0?yes=true&force=true&confirm={SHORT}");
         let done = self.server.make(&line, &Value::Null)?;
         ensure!(done["pending"]["what"] == self.what(), "{done}");
         if self.is_killed {
