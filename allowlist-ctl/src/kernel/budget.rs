@@ -46,9 +46,9 @@ impl Budget {
     }
 
     /// Gives what is asked for, or no longer more than the limit allows: what is in force has to stay so, and to be mended,
-    /// whatever it takes.
-    pub(super) fn lift(&self, is_lifted: bool) {
-        self.0.is_lifted.store(is_lifted, Ordering::Relaxed);
+    /// whatever it takes. Returns how it was before.
+    pub(super) fn lift(&self, is_lifted: bool) -> bool {
+        self.0.is_lifted.swap(is_lifted, Ordering::Relaxed)
     }
 
     /// Bytes in use.
@@ -125,9 +125,9 @@ mod tests {
         first.shrink(1 << 20);
         assert_eq!(budget.used(), 9 << 20);
         drop(second);
-        budget.lift(true);
+        assert!(!budget.lift(true));
         drop(budget.reserve(100 << 20).unwrap());
-        budget.lift(false);
+        assert!(budget.lift(false));
         assert!(budget.reserve(100 << 20).is_err());
         first.grow(7 << 20).unwrap();
         assert_eq!(budget.used(), 10 << 20);

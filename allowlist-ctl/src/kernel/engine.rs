@@ -188,9 +188,9 @@ impl Engines {
         }
     }
 
-    /// Has entries take more than they may, or no longer.
-    pub(super) fn lift_limit(&self, is_lifted: bool) {
-        self.budget.lift(is_lifted);
+    /// Has entries take more than they may, or no longer; returns how it was before.
+    pub(super) fn lift_limit(&self, is_lifted: bool) -> bool {
+        self.budget.lift(is_lifted)
     }
 
     /// Builds tries of the kernel.

@@ -116,9 +116,10 @@ impl Enforced {
     }
 
     fn beyond_the_limit<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
-        self.engines.lift_limit(true);
+        // Mending may be part of restoring.
+        let before = self.engines.lift_limit(true);
         let done = work(self);
-        self.engines.lift_limit(false);
+        self.engines.lift_limit(before);
         done
     }
 

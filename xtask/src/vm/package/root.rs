@@ -22,7 +22,7 @@ const SIZE: &str = "1600M";
 const INTERFACES: &str = "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n    address 203.0.113.1/24\n";
 /// Runs what is on the second disk.
 const SCENARIO: &str = "[Unit]\nDescription=Scenario\nAfter=redis-server.service networking.service\n\n[Service]\n\
-    Type=oneshot\nExecStart=/bin/sh -c 'mkdir -p /root/scenario && tar -C /root/scenario -xf /dev/vdb && exec sh /root/scenario/run'\n\
+    Type=oneshot\nExecStart=/bin/sh -c 'mkdir -p /opt/scenario && tar -C /opt/scenario -xf /dev/vdb && exec sh /opt/scenario/run'\n\
     StandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n\n[Install]\nWantedBy=multi-user.target\n";
 
 /// A disk with a Debian on it, and its kernel.
