@@ -1,0 +1,68 @@
+//! The guide, followed literally: every block of every page is typed, read, or compared with what was said.
+//!
+//! A page's addresses are those of [`machine`]; what its blocks may say is in [`blocks`].
+
+pub(crate) mod blocks;
+mod machine;
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+
+use self::{
+    blocks::{blocks, page, pages},
+    machine::Machine,
+};
+
+/// Pages whose blocks are typed by a test of their own.
+const BY_OTHERS: &[&str] = &["alerts.md", "tighten.md"];
+
+/// A test for each page: its name, the page, and what is there before the first block.
+macro_rules! pages {
+    ($($test:ident: $page:literal, $machine:expr;)*) => {
+        const FOLLOWED: &[&str] = &[$($page),*];
+        $(
+            #[test]
+            fn $test() -> Result<()> {
+                $machine?.follow($page)
+            }
+        )*
+    };
+}
+
+pages! {
+    a_client_that_cannot_connect: "why.md", redis(Some("203.0.113.7"));
+}
+
+/// A machine whose redis admits this address, or is not protected yet.
+fn redis(admitted: Option<&str>) -> Result<Machine> {
+    let mut machine = Machine::installed()?;
+    machine.server.add_redis()?;
+    if let Some(address) = admitted {
+        machine.typed("server", "allowlist-ctl protect redis tcp/6379")?;
+        machine.typed("server", &format!("allowlist-ctl add redis {address}"))?;
+    }
+    Ok(machine)
+}
+
+#[test]
+fn no_page_with_commands_is_left_out_and_all_are_in_the_summary() -> Result<()> {
+    let summary = page("SUMMARY.md")?;
+    let mut left_out = Vec::new();
+    for name in pages()? {
+        let text = page(&name)?;
+        let is_followed = FOLLOWED.contains(&name.as_str()) || BY_OTHERS.contains(&name.as_str());
+        if !is_followed && !blocks(&text).is_empty() {
+            left_out.push(format!("{name} is followed by no test"));
+        }
+        if name != "SUMMARY.md" && !summary.contains(&format!("({name})")) {
+            left_out.push(format!("{name} is not in the summary"));
+        }
+    }
+    ensure!(left_out.is_empty(), "{left_out:#?}");
+    let known: BTreeSet<_> = pages()?.into_iter().collect();
+    let gone: Vec<_> =
+        FOLLOWED.iter().chain(BY_OTHERS).filter(|name| !known.contains(**name)).collect();
+    ensure!(gone.is_empty(), "there are no such pages: {gone:?}");
+    Ok(())
+}
