@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: a real redis behind the allowlist, in network namespaces.
 
+mod picture;
 mod say;
 mod stage;
 mod story;
@@ -30,15 +31,18 @@ pub(crate) struct Options {
     /// End what `--keep` has left up.
     #[arg(long, conflicts_with = "keep")]
     end: bool,
+    /// Draw what it shows, shortened, as a picture of a terminal (SVG).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["keep", "end"])]
+    picture: Option<PathBuf>,
     /// Play with the binaries of this directory instead of building them.
     #[arg(long, value_name = "DIR", hide = true)]
     binaries: Option<PathBuf>,
 }
 
 /// Sets up, builds, and plays the demo as root.
-pub(crate) fn run(options: Options) -> Result<()> {
-    let binaries = match options.binaries {
-        Some(binaries) => binaries,
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let binaries = match &options.binaries {
+        Some(binaries) => binaries.clone(),
         None if options.end => PathBuf::new(),
         None => {
             setup::ensure()?;
@@ -46,7 +50,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         }
     };
     if !privilege::is_root() {
-        return again_as_root(&binaries, options.keep, options.end);
+        return again_as_root(&binaries, &options);
     }
     if options.end {
         return end();
@@ -66,26 +70,33 @@ pub(crate) fn run(options: Options) -> Result<()> {
         return keep(stage, &binaries);
     }
     story::end(&stage)?;
-    drop(stage);
+    let say = stage.end();
     say.good(&format!(
         "All of this was so. Nothing is left behind. ({:.0} s)",
         begin.elapsed().as_secs_f64()
     ));
+    if let Some(file) = &options.picture {
+        fs::write(file, picture::draw(&say.pictured()))
+            .with_context(|| format!("{} can't be written", file.display()))?;
+    }
     Ok(())
 }
 
 /// Only the playing needs root: what root builds, a user can't clean up.
-fn again_as_root(binaries: &Path, keep: bool, end: bool) -> Result<()> {
+fn again_as_root(binaries: &Path, options: &Options) -> Result<()> {
     let program = env::current_exe().context("this program is nowhere")?;
     let mut command = privilege::as_root(program)?;
     command.arg("demo");
-    if end {
+    if options.end {
         command.arg("--end");
     } else {
         command.arg("--binaries").arg(binaries);
     }
-    if keep {
+    if options.keep {
         command.arg("--keep");
+    }
+    if let Some(file) = &options.picture {
+        command.arg("--picture").arg(file);
     }
     Err(command.exec()).context("sudo can't be run")
 }

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     privilege::find_rustup_behind_sudo();
     let result = match Arguments::parse().command {
         Task::Setup => setup::run(),
-        Task::Demo(options) => demo::run(options),
+        Task::Demo(options) => demo::run(&options),
         Task::Bench(options) => bench::run(options),
         Task::Fuzz(options) => fuzz::run(options),
         Task::Kill(options) => kill::run(options),

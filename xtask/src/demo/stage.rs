@@ -70,8 +70,8 @@ impl Stage {
             .collect();
         self.say.command("server", &format!("allowlist-ctl {}", quoted.join(" ")));
         let output = self.ctl_unseen(arguments)?;
-        print!("{}", String::from_utf8_lossy(&output.stdout));
-        print!("{}", String::from_utf8_lossy(&output.stderr));
+        self.say.output(&output.stdout);
+        self.say.output(&output.stderr);
         Ok(output)
     }
 
@@ -101,6 +101,11 @@ impl Stage {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Takes it all away.
+    pub(super) fn end(self) -> Say {
+        self.say
+    }
+
     /// Takes the filter off for good, as an operator would.
     pub(super) fn detach(&self) -> Result<()> {
         let mut command = self.network.server.namespace.command(self.binaries.join("allowlistd"));
@@ -108,8 +113,8 @@ impl Stage {
         let shown = daemon_arguments(&mut command, self.scratch.path(), self.bpffs.path());
         self.say.command("server", &format!("allowlistd --detach {shown}"));
         let output = command.output().context("allowlistd can't be run")?;
-        print!("{}", String::from_utf8_lossy(&output.stdout));
-        print!("{}", String::from_utf8_lossy(&output.stderr));
+        self.say.output(&output.stdout);
+        self.say.output(&output.stderr);
         if !output.status.success() {
             bail!("allowlistd --detach failed; the daemon's log:\n{}", self.daemon.log());
         }

@@ -28,7 +28,7 @@ pub(super) fn tell(stage: &Stage) -> Result<()> {
     let ipv6 = alice.1.ipv6.to_string();
     let bobs = bob.1.ipv4.to_string();
 
-    stage.say.heading("Protected, and still open to everyone: there is no entry yet");
+    stage.say.scene("Protected, and still open to everyone: there is no entry yet");
     let said = stage.done(&["protect", "redis", &format!("tcp/{REDIS}")])?;
     if !said.contains(OPEN) {
         bail!("protect did not say: {OPEN}");
@@ -38,7 +38,7 @@ pub(super) fn tell(stage: &Stage) -> Result<()> {
         served(stage, client, Ipv6)?;
     }
 
-    stage.say.heading("The first entry: alice is served, bob is shut out");
+    stage.say.scene("The first entry: alice is served, bob is shut out");
     stage.done(&["add", "redis", &ipv4, "--comment", "alice"])?;
     served(stage, alice, Ipv4)?;
     shut_out(stage, bob, Ipv4)?;
@@ -49,13 +49,13 @@ pub(super) fn tell(stage: &Stage) -> Result<()> {
     served(stage, alice, Ipv6)?;
     shut_out(stage, bob, Ipv6)?;
 
-    stage.say.heading("An entry removed: its open connection is cut as well");
+    stage.say.scene("An entry removed: its open connection is cut as well");
     stage.done(&["add", "redis", &bobs, "--comment", "bob"])?;
     cut(stage, &bobs)?;
 
-    stage.say.heading("What the kernel enforces now");
+    stage.say.scene("What the kernel enforces now");
     stage.done(&["list", "redis"])?;
-    println!();
+    stage.say.heading("What there is on one screen");
     stage.done(&["status"])?;
     counted(stage)
 }
@@ -87,9 +87,8 @@ fn ping(stage: &Stage, client: (&str, &Host), family: Family) -> Result<Option<S
         return Ok(None);
     }
     let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    print!("{text}");
-    Ok(Some(text))
+    stage.say.output(&text);
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
 fn served(stage: &Stage, client: (&str, &Host), family: Family) -> Result<()> {
