@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     };
     if !privilege::is_root() {
-        return again_as_root(&binaries, &options);
+        return again_as_root(&binaries, options);
     }
     if options.end {
         return end();

@@ -52,11 +52,15 @@ impl Attached {
     }
 }
 
-/// Whether a link is taken that cannot be pinned, and so would end with the daemon.
-#[derive(Clone, Copy)]
-enum Unpinned {
-    No,
-    Yes,
+/// How a filter is to be on an interface.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Where in the way of a packet.
+    pub mode: XdpMode,
+    /// Whether later fragments are judged by their source.
+    pub strict: bool,
+    /// Whether it is also taken where its link cannot be pinned, and so would end with the daemon.
+    pub unpinned: bool,
 }
 
 /// What somebody else did.
@@ -81,34 +85,9 @@ impl Kernel {
         &mut self,
         interface: &Interface,
         present: &[Interface],
-        mode: XdpMode,
-        strict: bool,
+        manner: Manner,
     ) -> Result<&Attached, AttachError> {
-        self.attach_pinned_or(interface, present, mode, strict, Unpinned::No)
-    }
-
-    /// The same, also where the link cannot be pinned.
-    ///
-    /// # Errors
-    /// As of [`Kernel::attach`].
-    pub fn attach_in_any_case(
-        &mut self,
-        interface: &Interface,
-        present: &[Interface],
-        mode: XdpMode,
-        strict: bool,
-    ) -> Result<&Attached, AttachError> {
-        self.attach_pinned_or(interface, present, mode, strict, Unpinned::Yes)
-    }
-
-    fn attach_pinned_or(
-        &mut self,
-        interface: &Interface,
-        present: &[Interface],
-        mode: XdpMode,
-        strict: bool,
-        unpinned: Unpinned,
-    ) -> Result<&Attached, AttachError> {
+        let Manner { mode, strict, unpinned } = manner;
         let is_here = |one: &Attached| one.now.is_some() && one.ifindex == interface.ifindex;
         if let Some(held) = self.attached.iter().position(is_here) {
             self.label(self.attached[held].link(), &interface.name, strict);
@@ -123,8 +102,8 @@ impl Kernel {
         let (link, generic) = attach::create(program.as_fd(), interface, mode, &self.calls)?;
         let unpinned = match (link.pin(&self.pins, &self.calls), unpinned) {
             (Ok(()), _) => None,
-            (Err(error), Unpinned::Yes) => Some(error.to_string()),
-            (Err(source), Unpinned::No) => {
+            (Err(error), true) => Some(error.to_string()),
+            (Err(source), false) => {
                 return Err(AttachError::Pin {
                     interface: interface.name.clone(),
                     path: self.pins.directory().to_owned(),

@@ -57,7 +57,7 @@ pub use self::{
     events::{Drop, DropReason, Events},
     explain::ExplainError,
     frame::{Cut, MadeUp},
-    held::{Attached, Happening},
+    held::{Attached, Happening, Manner},
     hits::Hits,
     identity::InForce,
     load::{Variant, raise_memory_limit},

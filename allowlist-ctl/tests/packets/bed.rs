@@ -2,8 +2,8 @@
 
 use allowlist::{
     kernel::{
-        Action, Calls, Drop, EngineKind, EngineSettings, Events, Interface, Kernel, Pins, Program,
-        Variant, XdpMode, boot_clock, interfaces,
+        Action, Calls, Drop, EngineKind, EngineSettings, Events, Interface, Kernel, Manner, Pins,
+        Program, Variant, XdpMode, boot_clock, interfaces,
     },
     policy::{Policy, entry::BootClock},
 };
@@ -135,7 +135,9 @@ impl Bed {
     pub(crate) fn enforce(&mut self, policy: &Policy, strict: bool) {
         self.kernel.apply(policy).unwrap();
         for (interface, mode) in &self.places {
-            self.kernel.attach(interface, &[], *mode, strict).unwrap();
+            self.kernel
+                .attach(interface, &[], Manner { mode: *mode, strict, ..Manner::default() })
+                .unwrap();
         }
         self.kernel.tidy();
         self.host = Host::new(policy, strict, &boot_clock());

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use allowlist::{
     kernel::{
-        Calls, EngineKind, EngineSettings, InForce, Interface, Kernel, Pins, Refusals, Variant,
-        XdpMode, interfaces,
+        Calls, EngineKind, EngineSettings, InForce, Interface, Kernel, Manner, Pins, Refusals,
+        Variant, XdpMode, interfaces,
     },
     policy::{
         Author, Policy,
@@ -81,7 +81,9 @@ fn start(
     if let [(_, reason)] = left.as_slice() {
         return Err(format!("it cannot be taken over, and stays so: {reason}"));
     }
-    kernel.attach(&loopback(), &present, XdpMode::Generic, false).map_err(|error| told(&error))?;
+    kernel
+        .attach(&loopback(), &present, Manner { mode: XdpMode::Generic, ..Manner::default() })
+        .map_err(|error| told(&error))?;
     kernel.settle().map_err(|error| told(&error))?;
     kernel.apply(then).map_err(|error| told(&error))?;
     kernel.note_store(&identity(then)).map_err(|error| told(&error))?;

@@ -1,6 +1,6 @@
 //! The mode in which a program runs, and why.
 
-use allowlist::kernel::{AttachError, Variant, XdpMode, interfaces};
+use allowlist::kernel::{AttachError, Manner, Variant, XdpMode, interfaces};
 use xtask::lab::{Namespace, link};
 
 use crate::bed::in_namespace;
@@ -16,7 +16,10 @@ fn a_program_for_single_buffers_is_refused_at_a_large_mtu_with_the_command_that_
         in_namespace(&here, &[variant], |bed| {
             let present = interfaces().unwrap();
             let eth7 = present.iter().find(|interface| interface.name == "eth7").unwrap();
-            let native = bed.kernel.attach(eth7, &present, XdpMode::Native, false).map(drop);
+            let native = bed
+                .kernel
+                .attach(eth7, &present, Manner { mode: XdpMode::Native, ..Manner::default() })
+                .map(drop);
             if variant == Variant::Frags {
                 native.unwrap();
                 return;
@@ -25,7 +28,7 @@ fn a_program_for_single_buffers_is_refused_at_a_large_mtu_with_the_command_that_
                 panic!("{variant:?}: {native:?}");
             };
             assert_eq!(reason, helps, "{variant:?}");
-            let any = bed.kernel.attach(eth7, &present, XdpMode::Auto, false).unwrap();
+            let any = bed.kernel.attach(eth7, &present, Manner::default()).unwrap();
             assert_eq!(any.generic.as_deref(), Some(helps), "{variant:?}");
         });
     }

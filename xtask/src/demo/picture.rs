@@ -15,7 +15,7 @@ pub(super) fn draw(lines: &[Line]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "few columns")]
     let width = (columns as f64).mul_add(COLUMN, 2.0 * MARGIN as f64).ceil();
     let height = BAR + lines.len() * ROW + MARGIN;
-    let mut svg = format!(
+    let head = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">
 <title>A terminal: redis is protected, alice is added and served, bob is shut out and his open connection is cut</title>
 <style>
@@ -29,7 +29,7 @@ text {{ font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
 <circle cx="20" cy="17" r="5.5" fill="#ff5f56"/><circle cx="38" cy="17" r="5.5" fill="#ffbd2e"/><circle cx="56" cy="17" r="5.5" fill="#27c93f"/>
 "##
     );
-    for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.text.is_empty()) {
+    let row = |(index, line): (usize, &Line)| {
         let y = BAR + index * ROW + 13;
         let text = match line.kind {
             Kind::Heading => span("heading", &line.text),
@@ -40,9 +40,10 @@ text {{ font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
                 span("prompt", prompt) + &span("command", command)
             }
         };
-        svg += &format!("<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\">{text}</text>\n");
-    }
-    svg + "</svg>\n"
+        format!("<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\">{text}</text>\n")
+    };
+    let rows = lines.iter().enumerate().filter(|(_, line)| !line.text.is_empty()).map(row);
+    head + &rows.collect::<String>() + "</svg>\n"
 }
 
 fn span(class: &str, text: &str) -> String {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::InterfaceState,
-    kernel::{AttachError, Happening, Interface, Kernel, XdpMode, interfaces},
+    kernel::{AttachError, Happening, Interface, Kernel, Manner, XdpMode, interfaces},
     policy::audit::AuditResult,
 };
 
@@ -249,14 +249,13 @@ impl Wanted {
         mode: XdpMode,
     ) -> Result<(), AttachError> {
         let name = &interface.name;
-        let strict = self.strict.contains(name);
-        // What was in force before is put back also where it would end with the daemon.
-        let attached = if self.cut.contains(name) {
-            kernel.attach_in_any_case(interface, present, mode, strict)
-        } else {
-            kernel.attach(interface, present, mode, strict)
+        let manner = Manner {
+            mode,
+            strict: self.strict.contains(name),
+            // What was in force before is put back also where it would end with the daemon.
+            unpinned: self.cut.contains(name),
         };
-        match attached {
+        match kernel.attach(interface, present, manner) {
             Ok(attached) => {
                 self.reasons.remove(name);
                 match &attached.generic {

@@ -3,12 +3,9 @@
 use std::{collections::BTreeSet, path::Path, thread, time::Duration};
 
 use anyhow::{Result, ensure};
-use xtask::lab::Client;
+use xtask::{lab::Client, random::Random};
 
-use super::{
-    model::{Change, List, Model, Service},
-    random::Random,
-};
+use super::model::{Change, List, Model, Service};
 
 /// How many at once.
 pub(super) const CLIENTS: usize = 5;

@@ -9,7 +9,6 @@
 mod clients;
 mod history;
 mod model;
-mod random;
 mod witness;
 
 use std::{
@@ -21,13 +20,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use xtask::lab::{Client, Tap, Wire, udp_frame};
+use xtask::{
+    lab::{Client, Tap, Wire, udp_frame},
+    random::Random,
+};
 
 use self::{
     clients::{CLIENTS, POOL, Story, work},
     history::History,
     model::Model,
-    random::Random,
     witness::Witness,
 };
 use super::support::Server;

@@ -11,8 +11,8 @@ use allowlist::policy::{
 use allowlist_common::parse::Protocol;
 use ipnet::IpNet;
 use jiff::{Timestamp, ToSpan as _};
+use xtask::random::Random;
 
-use super::random::Random;
 use crate::policies::{Line, policy_with_groups};
 
 /// A policy and how the interface is configured.

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use allowlist_common::parse::{Aside, Protocol};
+use xtask::random::Random;
 
 use super::{
     draw::{DESTINATIONS, Drawn, PORTS, SOURCES},
     oracle::Shape,
-    random::Random,
 };
 use crate::table::build::{
     AH, C_TAG, DCCP, DESTINATION, Extension, HOP_BY_HOP, IPV4, IPV6, ROUTING, S_TAG, SCTP, TCP,

@@ -5,19 +5,19 @@
 mod draw;
 mod frames;
 mod oracle;
-mod random;
 
 use std::{collections::BTreeMap, env, fmt::Write as _, str::FromStr, time::Instant};
 
 use allowlist::kernel::boot_clock;
 use allowlist_common::parse::Aside;
+use xtask::random::Random;
 
 use crate::{
     bed::{Bed, SHORTEST, in_lab},
     counted::{Counted, Tally},
 };
 
-use self::{draw::Drawn, random::Random};
+use self::draw::Drawn;
 
 /// What CI runs.
 const PACKETS: u64 = 200_000;
