@@ -6,6 +6,8 @@ mod bench;
 mod binaries;
 mod debian;
 mod demo;
+#[cfg(test)]
+mod dependencies;
 mod dist;
 mod fuzz;
 mod gap;
