@@ -103,6 +103,11 @@ pub(crate) fn ensure_packing() -> Result<()> {
     tools::ensure(&tools::CYCLONEDX)
 }
 
+/// Installs the tools of LLVM that rustup has for the compiler in use.
+pub(crate) fn llvm_tools() -> Result<()> {
+    rustup(&["component", "add", "llvm-tools"])
+}
+
 fn ensure_group(group: &Group, why: &str) -> Result<()> {
     if !packages::is_debian() {
         bail!("{why}, and this is no Debian");

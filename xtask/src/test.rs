@@ -19,7 +19,8 @@ use crate::{
     vm,
 };
 
-const HOST_CRATES: [&str; 3] = ["--workspace", "--exclude", "allowlist-ebpf"];
+/// All that runs on the host.
+pub(crate) const HOST_CRATES: [&str; 3] = ["--workspace", "--exclude", "allowlist-ebpf"];
 
 /// Runs it all, or without the end-to-end tests, and stops at the first failure.
 pub(crate) fn run(fast: bool) -> Result<()> {

@@ -28,6 +28,8 @@ pub(super) const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5
 pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2", minutes: 4 };
 /// Finds input that breaks the parser.
 pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", minutes: 1 };
+/// Counts the lines that tests come by.
+pub(crate) const LLVM_COV: Tool = Tool { name: "cargo-llvm-cov", version: "0.9.1", minutes: 2 };
 /// Links the eBPF program.
 pub(super) const LINKER: Tool = Tool { name: "bpf-linker", version: "0.13.0", minutes: 2 };
 
