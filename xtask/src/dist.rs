@@ -1,8 +1,9 @@
-//! `cargo xtask dist`: what is given away: a package of Debian's, an archive for everything else, and what debuggers
-//! want to know.
+//! `cargo xtask dist`: what is given away: a package of Debian's, an archive for everything else, what debuggers want
+//! to know, and a list of what it all is made of.
 
 mod archives;
 mod build;
+mod contents;
 mod links;
 mod sysroot;
 mod tree;
@@ -30,6 +31,7 @@ pub(crate) struct Made {
     pub(crate) deb: PathBuf,
     tar: PathBuf,
     debug: PathBuf,
+    contents: PathBuf,
 }
 
 /// Makes it, and says where it is.
@@ -37,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure()?;
     setup::ensure_packing()?;
     let made = make(&options.version)?;
-    for file in [&made.deb, &made.tar, &made.debug] {
+    for file in [&made.deb, &made.tar, &made.debug, &made.contents] {
         println!("{}", archives::describe(file)?);
     }
     Ok(())
@@ -51,10 +53,13 @@ pub(crate) fn make(version: &str) -> Result<Made> {
     // Where `[package.metadata.deb]` of the crate looks for it.
     let (packed, debug) = (directory.join("tree"), directory.join("debug"));
     tree::make(&built, version, &packed, &debug)?;
+    let contents = contents::make(version, &directory)?;
+    fs::copy(&contents, packed.join(contents::PLACE))?;
     let name = format!("allowlist-{version}-{}", env::consts::ARCH);
     Ok(Made {
         deb: archives::deb(version, &directory)?,
         tar: archives::tar(&name, &packed, &directory)?,
         debug: archives::tar(&format!("{name}-debug"), &debug, &directory)?,
+        contents,
     })
 }

@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{binaries, setup, test};
+use crate::{
+    binaries,
+    setup::{self, tools},
+    test,
+};
 
 /// How long.
 #[derive(Clone, Copy, clap::Args)]
@@ -48,9 +52,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     test::step("requests, answered as described", &mut requests)?;
 
     let Options { seconds, .. } = options;
-    if !works(Command::new("cargo").args(["fuzz", "--version"])) {
-        test::step("cargo-fuzz", Command::new("cargo").args(["install", "cargo-fuzz"]))?;
-    }
+    tools::ensure(&tools::FUZZ)?;
     let mut parser = Command::new("cargo");
     parser.args(["+nightly", "fuzz", "run", "--fuzz-dir", "allowlist-common/fuzz", "parse", "--"]);
     parser.arg(format!("-max_total_time={seconds}"));

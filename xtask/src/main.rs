@@ -4,8 +4,11 @@
 
 mod bench;
 mod binaries;
+mod coverage;
 mod debian;
 mod demo;
+#[cfg(test)]
+mod dependencies;
 mod dist;
 mod fuzz;
 mod gap;
@@ -48,6 +51,8 @@ enum Task {
     Soak(soak::Options),
     /// Test on other kernels, in virtual machines; the short form is among the tests.
     Vm(vm::Options),
+    /// Run the tests, and count the lines that they come by, room by room.
+    Coverage(coverage::Options),
     /// Make what is given away: a package of Debian's and an archive, with debugging symbols apart.
     Dist(dist::Options),
     /// Lint and test everything, on the real kernel.
@@ -69,6 +74,7 @@ fn main() -> ExitCode {
         Task::Gap(options) => gap::run(options),
         Task::Soak(options) => soak::run(options),
         Task::Vm(options) => vm::run(&options),
+        Task::Coverage(options) => coverage::run(options),
         Task::Dist(options) => dist::run(&options),
         Task::Test { fast } => test::run(fast),
     };

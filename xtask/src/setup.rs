@@ -2,6 +2,7 @@
 //! the tests run.
 
 mod packages;
+pub(crate) mod tools;
 
 use std::{
     path::Path,
@@ -17,8 +18,6 @@ use self::packages::{
 };
 use crate::privilege;
 
-const LINKER_VERSION: &str = "0.13.0";
-const CARGO_DEB_VERSION: &str = "3.8.0";
 /// The LLVM of Debian's rustc, as [`EBPF`] names it.
 const DEBIAN_LLVM: u32 = 22;
 /// The LLVM versions that this bpf-linker can be built with, newest first.
@@ -27,6 +26,7 @@ const LINKER_LLVM: [u32; 3] = [23, 22, 21];
 /// The command itself: what all other commands do first, and then says what it took.
 pub(crate) fn run() -> Result<()> {
     let toolchain = ensure()?;
+    tools::ensure(&tools::DENY)?;
     if packages::is_debian() {
         ensure_machines()?;
     }
@@ -80,7 +80,8 @@ pub(crate) fn ensure() -> Result<Toolchain> {
         rustup(&["toolchain", "link", LINKED, LINKED_TO])?;
     }
     if !found.linker || !linker_runs() {
-        install_linker(nightly)?;
+        let llvm = if nightly { llvm_for_nightly()? } else { DEBIAN_LLVM };
+        tools::install(&tools::LINKER, Some(llvm))?;
     }
     let found = Found::look();
     let toolchain = found.choose().context("something is still missing after the set-up")?;
@@ -98,20 +99,13 @@ pub(crate) fn ensure_machines() -> Result<()> {
 /// Installs what packing needs.
 pub(crate) fn ensure_packing() -> Result<()> {
     ensure_group(&PACKING, "what is packed is linked with Debian's C library")?;
-    let packs = Command::new("cargo").args(["deb", "--version"]).output();
-    if packs.is_ok_and(|packs| packs.status.success()) {
-        return Ok(());
-    }
-    println!("building cargo-deb, about two minutes");
-    let output = privilege::as_rust_owner("cargo")
-        .args(["install", "cargo-deb", "--locked", "--quiet", "--version", CARGO_DEB_VERSION])
-        .output()
-        .context("cargo can't be run")?;
-    if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
-        bail!("cargo-deb could not be built; see cargo's messages above");
-    }
-    Ok(())
+    tools::ensure(&tools::DEB)?;
+    tools::ensure(&tools::CYCLONEDX)
+}
+
+/// Installs the tools of LLVM that rustup has for the compiler in use.
+pub(crate) fn llvm_tools() -> Result<()> {
+    rustup(&["component", "add", "llvm-tools"])
 }
 
 fn ensure_group(group: &Group, why: &str) -> Result<()> {
@@ -165,28 +159,6 @@ fn linker_runs() -> bool {
             .status()
             .is_ok_and(|status| status.success())
     })
-}
-
-fn install_linker(nightly: bool) -> Result<()> {
-    let llvm = if nightly { llvm_for_nightly()? } else { DEBIAN_LLVM };
-    println!("building bpf-linker, about two minutes");
-    let output = privilege::as_rust_owner("env")
-        // The flags of a caller's build are not for this one.
-        .args(["-u", "RUSTFLAGS", "-u", "CARGO_TARGET_DIR", "-u", "RUSTUP_TOOLCHAIN"])
-        .arg(format!("LLVM_PREFIX=/usr/lib/llvm-{llvm}"))
-        .args(["cargo", "install", "bpf-linker", "--locked", "--force", "--quiet"])
-        .args(["--version", LINKER_VERSION])
-        .args(["--no-default-features", "--features", &format!("llvm-{llvm}")])
-        .output()
-        .context("cargo can't be run")?;
-    if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
-        bail!(
-            "bpf-linker could not be built with LLVM {llvm}; see cargo's messages above, then \
-             run: cargo xtask setup"
-        );
-    }
-    Ok(())
 }
 
 /// Installs an LLVM that reads what nightly writes: of its version or a newer one.

@@ -13,9 +13,14 @@ use xtask::{
     toolchain::{TARGET, Toolchain},
 };
 
-use crate::{binaries, demo, privilege, setup, vm};
+use crate::{
+    binaries, demo, privilege,
+    setup::{self, tools},
+    vm,
+};
 
-const HOST_CRATES: [&str; 3] = ["--workspace", "--exclude", "allowlist-ebpf"];
+/// All that runs on the host.
+pub(crate) const HOST_CRATES: [&str; 3] = ["--workspace", "--exclude", "allowlist-ebpf"];
 
 /// Runs it all, or without the end-to-end tests, and stops at the first failure.
 pub(crate) fn run(fast: bool) -> Result<()> {
@@ -28,6 +33,7 @@ pub(crate) fn run(fast: bool) -> Result<()> {
         cargo().arg("clippy").args(HOST_CRATES).args(["--all-targets", "--", "-D", "warnings"]),
     )?;
     step("clippy, eBPF", &mut clippy_ebpf(toolchain))?;
+    dependencies()?;
     step("unit tests", cargo().arg("test").args(HOST_CRATES).args(["--lib", "--bin", "xtask"]))?;
     step("documentation's examples", cargo().arg("test").args(HOST_CRATES).arg("--doc"))?;
     let packets = ["--package", "allowlist-common", "--test", "packets"];
@@ -48,6 +54,17 @@ pub(crate) fn run(fast: bool) -> Result<()> {
     }
     println!("\nall passed in {}", seconds(begin.elapsed()));
     Ok(())
+}
+
+/// What `deny.toml` asks of the dependencies and can be answered without a network.
+fn dependencies() -> Result<()> {
+    tools::ensure(&tools::DENY)?;
+    // It reads the manifests of all that the lock file names, also of what is built on other systems alone.
+    let mut fetch = cargo();
+    step("sources of dependencies, fetched", fetch.args(["fetch", "--locked", "--quiet"]))?;
+    let mut deny = cargo();
+    deny.args(["deny", "--offline", "--locked", "check", "-D", "warnings"]);
+    step("licences, bans and sources of dependencies", deny.args(["licenses", "bans", "sources"]))
 }
 
 /// Runs a command of the project's root, which has to succeed, with a heading and the time it took.

@@ -43,7 +43,7 @@ pub(super) fn deb(version: &str, directory: &Path) -> Result<PathBuf> {
 }
 
 /// When what is packed was made, in seconds since 1970: with the last commit, unless somebody says otherwise.
-fn moment() -> String {
+pub(super) fn moment() -> String {
     let git = Command::new("git")
         .args(["log", "-1", "--format=%ct"])
         .current_dir(binaries::root())
