@@ -12,6 +12,7 @@ mod dependencies;
 mod dist;
 mod fuzz;
 mod gap;
+mod guide;
 mod kill;
 mod privilege;
 mod setup;
@@ -55,6 +56,8 @@ enum Task {
     Coverage(coverage::Options),
     /// Make what is given away: a package of Debian's and an archive, with debugging symbols apart.
     Dist(dist::Options),
+    /// Make a book of the guide in docs, for a browser.
+    Guide,
     /// Lint and test everything, on the real kernel.
     Test {
         /// Without the end-to-end tests, which need root.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Vm(options) => vm::run(&options),
         Task::Coverage(options) => coverage::run(options),
         Task::Dist(options) => dist::run(&options),
+        Task::Guide => guide::run(),
         Task::Test { fast } => test::run(fast),
     };
     match result {

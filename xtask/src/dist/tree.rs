@@ -12,7 +12,7 @@ use super::build;
 use crate::{binaries, output};
 
 /// Files of the project, and where they go.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 4] = [
     ("allowlist-ctl/package/allowlistd.service", "usr/lib/systemd/system/allowlistd.service"),
     (
         "allowlist-ctl/package/run-allowlistd-bpf.mount",
@@ -20,14 +20,19 @@ const FILES: [(&str, &str); 11] = [
     ),
     ("allowlist-ctl/package/sysusers.conf", "usr/lib/sysusers.d/allowlist.conf"),
     ("allowlist-ctl/package/allowlistd.toml", "etc/allowlist/allowlistd.toml"),
-    ("docs/monitoring/dashboard.json", "usr/share/doc/allowlist/monitoring/dashboard.json"),
-    ("docs/monitoring/alerts.yml", "usr/share/doc/allowlist/monitoring/alerts.yml"),
-    ("README.md", "usr/share/doc/allowlist/README.md"),
-    ("CHANGELOG.md", "usr/share/doc/allowlist/CHANGELOG.md"),
-    ("allowlist-ctl/package/copyright", "usr/share/doc/allowlist/copyright"),
-    ("LICENSE-MIT", "usr/share/doc/allowlist/LICENSE-MIT"),
-    ("LICENSE-APACHE", "usr/share/doc/allowlist/LICENSE-APACHE"),
 ];
+/// Where what is to be read goes: in the same order as here, so that links lead where they should.
+const DOCUMENTS: &str = "usr/share/doc/allowlist";
+const TO_READ: [&str; 6] = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+];
+/// The guide, with its pictures, the dashboard and the rules.
+const GUIDE: &str = "docs";
 
 /// Puts them together below `tree`, and what debuggers want to know below `debug`.
 pub(super) fn make(built: &Path, version: &str, tree: &Path, debug: &Path) -> Result<()> {
@@ -39,10 +44,15 @@ pub(super) fn make(built: &Path, version: &str, tree: &Path, debug: &Path) -> Re
         build::strip(&built.join(program), &tree.join(place).join(program), debug)?;
     }
     for (file, place) in FILES {
-        let place = tree.join(place);
-        fs::create_dir_all(place.parent().context("a file in no directory")?)?;
-        fs::copy(binaries::root().join(file), place)
-            .with_context(|| format!("{file} can't be copied"))?;
+        copy(&binaries::root().join(file), &tree.join(place))?;
+    }
+    let documents = tree.join(DOCUMENTS);
+    for file in TO_READ {
+        copy(&binaries::root().join(file), &documents.join(file))?;
+    }
+    copy(&binaries::root().join("allowlist-ctl/package/copyright"), &documents.join("copyright"))?;
+    for file in files(&binaries::root().join(GUIDE))? {
+        copy(&file, &documents.join(file.strip_prefix(binaries::root())?))?;
     }
     let pages = ["run", "--quiet", "--package", "allowlist-ctl", "--example", "pages", "--"];
     let mut cargo = Command::new("cargo");
@@ -51,6 +61,12 @@ pub(super) fn make(built: &Path, version: &str, tree: &Path, debug: &Path) -> Re
         // Without a name and a time of the file, so that the same page makes the same archive.
         output(Command::new("gzip").args(["--best", "--no-name"]).arg(page))?;
     }
+    Ok(())
+}
+
+fn copy(file: &Path, place: &Path) -> Result<()> {
+    fs::create_dir_all(place.parent().context("a file in no directory")?)?;
+    fs::copy(file, place).with_context(|| format!("{} can't be copied", file.display()))?;
     Ok(())
 }
 

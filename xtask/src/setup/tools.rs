@@ -32,20 +32,25 @@ pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2", minu
 pub(crate) const LLVM_COV: Tool = Tool { name: "cargo-llvm-cov", version: "0.9.1", minutes: 2 };
 /// Links the eBPF program.
 pub(super) const LINKER: Tool = Tool { name: "bpf-linker", version: "0.13.0", minutes: 2 };
+/// Makes a book of the guide.
+pub(crate) const MDBOOK: Tool = Tool { name: "mdbook", version: "0.5.4", minutes: 4 };
 
 /// Builds it where it is missing or too old.
 pub(crate) fn ensure(tool: &Tool) -> Result<()> {
-    let command = tool.name.trim_start_matches("cargo-");
-    let said = Command::new("cargo")
-        .args([command, "--version"])
-        .current_dir(binaries::root())
-        .stderr(Stdio::null())
-        .output()
-        .context("cargo can't be run")?;
-    if said.status.success() && is_recent(&String::from_utf8_lossy(&said.stdout), tool.version) {
-        return Ok(());
-    }
-    install(tool, None)
+    let mut command = match tool.name.strip_prefix("cargo-") {
+        Some(of_cargo) => {
+            let mut cargo = Command::new("cargo");
+            cargo.arg(of_cargo);
+            cargo
+        }
+        None => Command::new(tool.name),
+    };
+    let said =
+        command.arg("--version").current_dir(binaries::root()).stderr(Stdio::null()).output();
+    let is_there = said.is_ok_and(|said| {
+        said.status.success() && is_recent(&String::from_utf8_lossy(&said.stdout), tool.version)
+    });
+    if is_there { Ok(()) } else { install(tool, None) }
 }
 
 /// Builds it, with this LLVM where it needs one.
@@ -81,7 +86,7 @@ pub(super) fn install(tool: &Tool, llvm: Option<u32>) -> Result<()> {
 /// Whether a program that says this of its version is not older than another.
 fn is_recent(said: &str, wanted: &str) -> bool {
     let numbers = |version: &str| -> Option<Vec<u32>> {
-        version.split('.').map(|number| number.parse().ok()).collect()
+        version.trim_start_matches('v').split('.').map(|number| number.parse().ok()).collect()
     };
     let version = said.split_whitespace().find_map(numbers);
     version.is_some_and(|version| numbers(wanted).is_some_and(|wanted| version >= wanted))
@@ -96,6 +101,8 @@ mod tests {
         for (said, wanted, recent) in [
             ("3.8.0\n", "3.8.0", true),
             ("cargo-deny 0.20.2\n", "0.20.2", true),
+            ("mdbook v0.5.4\n", "0.5.4", true),
+            ("mdbook v0.5.3\n", "0.5.4", false),
             ("cargo-deny 0.21.0\n", "0.20.2", true),
             ("cargo-deny 0.9.9\n", "0.20.2", false),
             ("cargo-deny 0.20.1\n", "0.20.2", false),
