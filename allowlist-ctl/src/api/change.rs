@@ -144,7 +144,7 @@ pub struct Changed {
     pub dry_run: bool,
     /// New entries.
     pub added: usize,
-    /// Entries with a new comment.
+    /// Entries with a new comment or end.
     pub updated: usize,
     /// Entries that were there already.
     pub unchanged: usize,

@@ -17,7 +17,7 @@ pub struct Drops {
     pub drops: Vec<DroppedPackets>,
 }
 
-/// Dropped packets that have their source, service and port in common.
+/// Dropped packets that have their source, service, port and reason in common.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DroppedPackets {
     /// How many were reported.

@@ -21,8 +21,7 @@ use crate::api::{
 /// Answers `check`.
 ///
 /// # Errors
-/// [`Error::Dropped`] where a packet would be dropped, [`Error::Failed`] where an assertion of a file does not hold, and
-/// why there is no answer.
+/// [`Error::Dropped`] where a packet would be dropped or an assertion of a file does not hold, and why there is no answer.
 pub(super) fn check(
     client: &Client,
     asked: &Asked,
@@ -142,13 +141,26 @@ fn many(
             ..Request::get("/v1/check")
         };
         let Answers { answers } = client.send(&request)?.document()?;
+        if answers.len() != assertions.len() {
+            return Err(Error::Unreadable(format!(
+                "{} answers to {} questions",
+                answers.len(),
+                assertions.len()
+            )));
+        }
         outcomes.extend(assertions.iter().zip(answers).map(|(assertion, answer)| {
             let is_it = |check: &Check| check.verdict == assertion.expected;
+            // Where nothing is protected, everybody is admitted everywhere.
+            let is_so = if answer.checks.is_empty() {
+                assertion.expected == CheckVerdict::Admitted
+            } else {
+                answer.checks.iter().all(is_it)
+            };
             Outcome {
                 line: assertion.line,
                 question: &assertion.question,
                 expected: assertion.expected,
-                holds: answer.problem.is_none() && answer.checks.iter().all(is_it),
+                holds: answer.problem.is_none() && is_so,
                 checks: answer.checks,
                 problem: answer.problem,
             }
@@ -164,6 +176,9 @@ fn many(
             writeln!(console.stdout, "line {line}: {address} {port} is not {expected}:")?;
             if let Some(problem) = problem {
                 writeln!(console.stdout, "  {}", super::console::clean(&problem.message))?;
+            }
+            if checks.is_empty() && problem.is_none() {
+                writeln!(console.stdout, "  no service is protected: everybody is admitted")?;
             }
             let wrong = checks.iter().filter(|check| check.verdict != outcome.expected);
             for check in wrong {

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil::DateTime};
 
+use crate::policy::entry::whole_seconds;
+
 /// An entry may end so many days from now at most: about a hundred years.
 const LONGEST_END: i64 = 36_525;
 /// A change may wait so many days to be confirmed at most.
@@ -82,7 +84,7 @@ pub(super) fn end_after(text: &str, now: Timestamp) -> Result<Timestamp, Invalid
     if span > days(LONGEST_END) {
         return Err(too_far());
     }
-    now.checked_add(span).ok().and_then(whole_seconds).ok_or_else(too_far)
+    now.checked_add(span).ok().map(whole_seconds).ok_or_else(too_far)
 }
 
 /// When an entry ends that is to last until a moment (RFC 3339, seconds may be left out), whole seconds rounded up.
@@ -103,7 +105,7 @@ pub(super) fn end_at(text: &str, now: Timestamp) -> Result<Timestamp, InvalidTim
         return Err(InvalidTime::Past { text: shown(text), example });
     }
     let latest = now.checked_add(days(LONGEST_END)).unwrap_or(Timestamp::MAX);
-    let end = Some(end).filter(|end| *end <= latest).and_then(whole_seconds);
+    let end = Some(end).filter(|end| *end <= latest).map(whole_seconds);
     end.ok_or_else(|| InvalidTime::TooFar(shown(text)))
 }
 
@@ -145,11 +147,6 @@ fn seconds(text: &str, longest: i64, wrong: fn(String) -> InvalidTime) -> Result
 
 const fn days(days: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * days)
-}
-
-fn whole_seconds(moment: Timestamp) -> Option<Timestamp> {
-    let more = i64::from(moment.subsec_nanosecond() > 0);
-    Timestamp::from_second(moment.as_second() + more).ok()
 }
 
 #[cfg(test)]

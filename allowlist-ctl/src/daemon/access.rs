@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     fn caller(uid: u32, gids: &[u32]) -> Caller {
-        Caller { uid, gids: gids.to_vec() }
+        Caller::new(uid, gids.to_vec())
     }
 
     #[test]

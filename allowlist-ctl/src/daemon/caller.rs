@@ -17,6 +17,7 @@ pub(super) struct Caller {
     pub(super) uid: u32,
     /// Ids of the user's groups, the first and all others.
     pub(super) gids: Vec<u32>,
+    author: Arc<Author>,
 }
 
 impl Caller {
@@ -28,14 +29,28 @@ impl Caller {
         let credentials = stream.peer_cred()?;
         let mut gids = supplementary_groups(stream)?;
         gids.push(credentials.gid());
-        Ok(Self { uid: credentials.uid(), gids })
+        Ok(Self::new(credentials.uid(), gids))
+    }
+
+    pub(super) fn new(uid: u32, gids: Vec<u32>) -> Self {
+        Self { uid, gids, author: Arc::new(Author { uid, name: uid.to_string() }) }
+    }
+
+    /// The caller with the user's name. A directory of users may be slow to answer: nobody else waits for that.
+    pub(super) async fn named(self) -> Self {
+        let uid = Uid::from_raw(self.uid);
+        let user = tokio::task::spawn_blocking(move || User::from_uid(uid).ok().flatten()).await;
+        match user.ok().flatten() {
+            Some(user) => {
+                Self { author: Arc::new(Author { uid: self.uid, name: user.name }), ..self }
+            }
+            None => self,
+        }
     }
 
     /// The caller as the author of a change.
     pub(super) fn author(&self) -> Arc<Author> {
-        let user = User::from_uid(Uid::from_raw(self.uid)).ok().flatten();
-        let name = user.map_or_else(|| self.uid.to_string(), |user| user.name);
-        Arc::new(Author { uid: self.uid, name })
+        Arc::clone(&self.author)
     }
 }
 
@@ -79,6 +94,9 @@ mod tests {
     async fn the_kernel_says_who_calls() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let caller = Caller::of(&ours).unwrap();
+        assert_eq!(caller.author().name, caller.uid.to_string());
+        let user = User::from_uid(Uid::effective()).unwrap().unwrap();
+        assert_eq!(caller.clone().named().await.author().name, user.name);
         assert_eq!(caller.uid, Uid::effective().as_raw());
         let mut expected: Vec<u32> =
             nix::unistd::getgroups().unwrap().into_iter().map(nix::unistd::Gid::as_raw).collect();

@@ -167,6 +167,9 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
             });
         }
     }
+    if args.xdp_mode.is_some() {
+        interfaces.iter_mut().for_each(|interface| interface.mode = args.xdp_mode);
+    }
     for interface in &interfaces {
         check_interface_name(&interface.name)?;
         let same = interfaces.iter().filter(|other| other.name == interface.name);
@@ -275,6 +278,19 @@ mod tests {
     }
 
     #[test]
+    fn the_mode_of_the_flag_is_that_of_every_interface() {
+        let file =
+            "[[interface]]\nname = \"eth0\"\nmode = \"native\"\n[[interface]]\nname = \"eth1\"\n";
+        for flag in [None, Some(XdpMode::Auto), Some(XdpMode::Generic)] {
+            let args = Args { interfaces: vec!["eth2".into()], xdp_mode: flag, ..Args::default() };
+            let settings = settings(file, &args).unwrap();
+            let modes: Vec<_> = settings.interfaces.iter().map(|one| one.mode).collect();
+            assert_eq!(modes, [flag.or(Some(XdpMode::Native)), flag, flag]);
+            assert_eq!(settings.xdp_mode, flag.unwrap_or_default());
+        }
+    }
+
+    #[test]
     fn metrics_are_served_where_the_file_or_rather_the_flag_says() {
         let [of_file, of_flag] = ["127.0.0.1:9777", "[::1]:9778"];
         let file = format!("[metrics]\nlisten = \"{of_file}\"");
@@ -287,17 +303,6 @@ mod tests {
             let settings = settings(file, &Args { metrics, ..Args::default() }).unwrap();
             assert_eq!(settings.metrics, expected.map(|address| address.parse().unwrap()));
         }
-    }
-
-    #[test]
-    fn the_example_in_the_readme_is_a_configuration_of_defaults() {
-        let readme = include_str!("../../../README.md");
-        let (_, rest) = readme.split_once("```toml\n").unwrap();
-        let (example, _) = rest.split_once("```").unwrap();
-        let found = settings(example, &Args::default()).unwrap();
-        let defaults = settings("", &Args::default()).unwrap();
-        assert_eq!(found.interfaces[0].name, "eth0");
-        assert_eq!(Settings { interfaces: vec![], ..found }, defaults);
     }
 
     #[test]

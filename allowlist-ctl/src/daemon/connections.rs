@@ -46,20 +46,20 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicat
     content-length: 107\r\nconnection: close\r\nserver: allowlistd\r\n\r\n\
     {\"error\":{\"code\":\"failed\",\"message\":\"too many connections are open at once\",\"hint\":\"try again in a while\"}}";
 
-/// Serves until `end`, then lets what is under way finish.
-pub(super) async fn serve(
+/// Serves until `end`, then lets what is under way finish; returns how it ended.
+pub(super) async fn serve<T>(
     listener: UnixListener,
     router: Router,
     access: Arc<Access>,
-    end: impl Future<Output = ()>,
-) {
+    end: impl Future<Output = T>,
+) -> T {
     let everybody = Places::new(CONNECTIONS);
     let admins = Places::new(ADMIN_CONNECTIONS);
     let graceful = GracefulShutdown::new();
     tokio::pin!(end);
-    loop {
+    let ended = loop {
         let stream = tokio::select! {
-            () = &mut end => break,
+            ended = &mut end => break ended,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -87,12 +87,13 @@ pub(super) async fn serve(
         }
         warn!("a connection is refused: too many are open at once");
         tokio::spawn(refuse(stream));
-    }
+    };
     // Whoever comes now is told at once that nobody serves here.
     drop(listener);
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
         debug!("connections were still open at the end");
     }
+    ended
 }
 
 /// Places for connections, and a queue before them.
@@ -138,6 +139,7 @@ async fn connection(
     router: Router,
     watcher: Watcher,
 ) {
+    let caller = caller.named().await;
     let service = hyper::service::service_fn(move |request: Request<_>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(caller.clone());

@@ -6,7 +6,7 @@ use crate::{
     api::{EntrySpec, ErrorCode, Problem},
     policy::{
         EntryKey,
-        entry::{InvalidEntry, NewEntry, parse_comment, parse_keys},
+        entry::{InvalidEntry, NewEntry, parse_comment, parse_keys, whole_seconds},
         lines,
     },
 };
@@ -22,7 +22,7 @@ pub(super) fn new_entries(specs: &[EntrySpec]) -> Result<Vec<NewEntry>, Problem>
             None => None,
         };
         let keys = parse_keys(&spec.entry)?;
-        let expires_at = spec.expires_at;
+        let expires_at = spec.expires_at.map(whole_seconds);
         Ok(keys
             .into_iter()
             .map(|key| NewEntry { key, comment: comment.clone(), expires_at })

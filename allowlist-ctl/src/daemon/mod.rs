@@ -1,6 +1,6 @@
 //! The daemon: one owner of the policy, the kernel and the store, and a socket before it.
 //!
-//! [`owner`] makes the changes, one after another, on a thread of its own. [`routes`] turns requests into tasks
+//! [`owner`] makes the changes, one after another, on a thread of its own. [`office`] turns requests into tasks
 //! for the owner; what only reads is answered from [`shared`], so that it never waits for a change.
 
 mod access;
@@ -171,6 +171,9 @@ fn enforce(settings: &Settings) -> anyhow::Result<Enforcing> {
     Ok(Enforcing { desk, stopped, socket, metrics, shared, access, _pin_lock: pin_lock })
 }
 
+/// Why a daemon ends that nobody has stopped: with a failure, so that a service manager starts it again.
+const LOST: &str = "the thread that owns the policy has ended, as a panic in the log says: the filter stays in force; start allowlistd again";
+
 /// Opens the socket and answers, until a signal or a command ends it.
 async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
     let Enforcing { desk, mut stopped, socket, metrics, shared, access, _pin_lock } = enforcing;
@@ -189,24 +192,27 @@ async fn serve(enforcing: Enforcing) -> anyhow::Result<()> {
     notify::ready();
     let router = office::router(desk.clone(), shared, Arc::clone(&access));
     let end = async {
-        tokio::select! {
+        let ended = tokio::select! {
             () = signals.end() => {
                 notify::stopping();
                 if let Err(problem) = desk.stop(None).await {
                     error!("{problem}");
                 }
                 // Until the store is closed.
-                let _ = stopped.await;
+                (&mut stopped).await
             }
-            _ = &mut stopped => notify::stopping(),
-        }
+            ended = &mut stopped => {
+                notify::stopping();
+                ended
+            }
+        };
         drop(socket_file);
         if let Some(scraped) = scraped {
             scraped.abort();
         }
+        ended
     };
-    connections::serve(listener, router, access, end).await;
-    Ok(())
+    connections::serve(listener, router, access, end).await.context(LOST)
 }
 
 fn lock_pins(pins: &Pins) -> anyhow::Result<File> {

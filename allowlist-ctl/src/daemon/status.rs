@@ -28,8 +28,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
     let policy = shared.policy();
     let interfaces = shared.interfaces();
     let numbers = policy.services.values().map(|service| service.number);
-    let counts = Reading::of(&shared.counters, numbers)
-        .map_err(|error| Problem::new(ErrorCode::Failed, error))?;
+    let counts = Reading::of(&shared.counters, numbers)?;
     let (age, earlier) = shared.traffic.a_minute_before(Instant::now()).unwrap_or_default();
     let came = counts.since(&earlier);
     let engines = shared.engine();

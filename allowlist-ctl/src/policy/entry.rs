@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use self::ending::Ending;
 pub(super) use self::written::parse_each_key;
-pub use self::written::{InvalidEntry, NewEntry, parse_comment, parse_end, parse_keys};
+pub use self::written::{
+    InvalidEntry, NewEntry, parse_comment, parse_end, parse_keys, whole_seconds,
+};
 use super::Prefix;
 
 /// Longest comment, in bytes.
@@ -344,6 +346,20 @@ mod tests {
         ];
         for (end, expected) in table {
             assert_eq!(clock.end(end.map(at)), expected, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_of_a_second_is_rounded_up_however_an_end_is_written() {
+        for (written, expected) in [
+            ("2099-12-01T00:00:00Z", "2099-12-01T00:00:00Z"),
+            ("2099-12-01T00:00:00.000000001Z", "2099-12-01T00:00:01Z"),
+            ("2099-12-01T00:00:59.9Z", "2099-12-01T00:01:00Z"),
+            ("1960-01-01T00:00:00.5Z", "1960-01-01T00:00:01Z"),
+        ] {
+            let end: Timestamp = written.parse().unwrap();
+            assert_eq!(whole_seconds(end).to_string(), expected, "{written}");
+            assert_eq!(parse_end(written).unwrap().to_string(), expected, "{written}");
         }
     }
 

@@ -151,12 +151,6 @@ impl Prefix {
         u8::try_from(same.min(longest)).ok().map(|same| same.min(self.bits()).min(other.bits()))
     }
 
-    /// Whether it covers every address of its family.
-    #[must_use]
-    pub fn is_default(&self) -> bool {
-        self.bits() == 0
-    }
-
     /// Reads an address, a prefix or a range; a range becomes the fewest prefixes that cover just it.
     ///
     /// # Errors

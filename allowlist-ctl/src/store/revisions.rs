@@ -57,7 +57,7 @@ impl Store {
         read().map_err(|source| unreadable(&self.path, source))
     }
 
-    /// When the policy was last changed; `None` where it never was.
+    /// When the policy was last changed: of a new store, when it was made.
     ///
     /// # Errors
     /// [`StoreError::Damaged`].

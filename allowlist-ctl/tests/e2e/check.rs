@@ -162,6 +162,13 @@ fn a_file_of_assertions_is_checked_and_what_fails_is_named() -> Result<()> {
         line 3: ::1 web is not dropped:\n  there is no service 'web'\n0 of 3 hold\n";
     ensure!(code == Some(10) && told == expected, "{code:?} {told}");
 
+    // A server that protects nothing admits everybody.
+    server.done(&["unprotect", "redis", "--yes"])?;
+    let open = server.write("open.txt", "10.77.0.3 admitted\n10.77.0.3 dropped\n")?;
+    let (code, told) = check(&server, &["--file", &open])?;
+    let expected = "line 2: 10.77.0.3 every service is not dropped:\n  no service is protected: everybody is admitted\n1 of 2 hold\n";
+    ensure!(code == Some(10) && told == expected, "{code:?} {told}");
+
     let nonsense = server.write("nonsense.txt", "10.0.0.0/8 redis admitted\nredis\n")?;
     server.fails(&["check", "--file", &nonsense], 1, "line 2: 'redis' is no assertion")
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use xtask::lab::until;
 
-use super::support::{PATIENCE, REDIS, Server, served, shut_out};
+use super::support::{Foreign, PATIENCE, REDIS, Server, served, shut_out};
 
 /// Far enough ahead that nothing but the end of the test comes before it.
 const LONG: &str = "confirm=600";
@@ -189,6 +189,10 @@ fn while_one_is_pending_no_other_change_is_made() -> Result<()> {
     }
     let after = (server.get("/v1/policy")?, server.revision()?, server.trail()?.len());
     ensure!(after == (before.0, before.1, before.2 + 2 * changes.len()), "{after:?}");
+    // What is undone is not on probation: nobody is to think so.
+    let twice = server.ask("POST /v1/rollback?confirm=60", &Value::Null)?;
+    let twice = twice.refused(400, "invalid")?;
+    ensure!(twice["hint"].to_string().contains("leave --confirm out"), "{twice}");
     // Undone by command, it leaves room for others.
     server.make("POST /v1/rollback", &Value::Null)?;
     ensure!(last(&server)?["message"] == "rollback of add redis", "{:?}", last(&server)?);
@@ -271,5 +275,35 @@ fn attaching_and_detaching_are_taken_back_too() -> Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_detach_is_undone_only_where_the_filter_is_on_again() -> Result<()> {
+    let mut server = Server::prepare(&["--interface", "eth0", "--interface", "eth7"])?;
+    let foreign = Foreign::load(&server)?;
+    server.network.server.namespace.ip(&["link add eth7 type veth peer name peer7"])?;
+    server.start()?;
+    server.make(&format!("DELETE /v1/interfaces/eth7?yes=true&{LONG}"), &Value::Null)?;
+    foreign.put_on(&server, "eth7")?;
+    let refused = server.ask("POST /v1/rollback", &Value::Null)?.refused(500, "failed")?;
+    let message = refused["message"].to_string();
+    ensure!(
+        message.contains("the filter is not on eth7 again: ")
+            && message.contains("has an XDP program of somebody else"),
+        "{refused}"
+    );
+    ensure!(pending(&server)?["what"] == "detach eth7", "{}", pending(&server)?);
+    ensure!(server.interface("eth7")?["state"] == "detached", "{}", server.interface("eth7")?);
+
+    server.network.server.namespace.ip(&["link set dev eth7 xdp off"])?;
+    server.make("POST /v1/rollback", &Value::Null)?;
+    ensure!(server.interface("eth7")?["state"] == "attached", "{}", server.interface("eth7")?);
+    ensure!(pending(&server)?.is_null());
+    let row = last(&server)?;
+    ensure!(row["message"] == "rollback of detach eth7" && row["result"] == "done", "{row}");
+    // Nothing of it is remembered.
+    server.restart()?;
+    ensure!(server.interface("eth7")?["state"] == "attached", "{}", server.interface("eth7")?);
     Ok(())
 }

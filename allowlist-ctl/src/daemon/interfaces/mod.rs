@@ -77,6 +77,11 @@ impl Wanted {
         self.remembered.get(name).copied()
     }
 
+    /// Why an interface that is wanted is not attached.
+    pub(super) fn reason(&self, name: &str) -> Option<&str> {
+        self.reasons.get(name).map(|(_, reason)| reason.as_str())
+    }
+
     /// Whether an interface is to be attached.
     pub(super) fn wants(&self, name: &str) -> bool {
         self.modes.contains_key(name) || self.keeps(name)

@@ -1,9 +1,8 @@
 //! What could shut out or let in more than was meant is refused, unless it is forced or answered for.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, io};
 
 use jiff::Timestamp;
-use tracing::warn;
 
 use super::Owner;
 use crate::{
@@ -20,6 +19,8 @@ pub(super) struct Guarded {
     pub(super) cuts: Vec<CutConnection>,
     /// Why a change that is only tried would be refused.
     pub(super) refusals: Vec<String>,
+    /// What could not be looked at.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Guarded {
@@ -33,6 +34,16 @@ impl Guarded {
         let how = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         self.refusals.push(format!("without --dry-run this is refused: {message}{how}"));
         Ok(())
+    }
+
+    /// Notes what a change would cut. That the kernel cannot be asked makes no change impossible, and is told.
+    fn note(&mut self, cuts: io::Result<Vec<CutConnection>>) {
+        match cuts {
+            Ok(cuts) => self.cuts = cuts,
+            Err(error) => self.warnings.push(format!(
+                "the established connections cannot be looked at ({error}): whether one of them is cut, nobody has checked"
+            )),
+        }
     }
 
     fn refuse_hazards(
@@ -123,7 +134,7 @@ impl Owner {
         options: ChangeOptions,
     ) -> Result<Guarded, Problem> {
         if self.policy.may_cut(next) {
-            guarded.cuts = self.would_cut(next, options.session);
+            guarded.note(self.would_cut(next, options.session));
         }
         guarded.refuse_cuts(options)?;
         guarded.ask_about_opening(&self.policy, next, options)?;
@@ -131,11 +142,14 @@ impl Owner {
     }
 
     /// The established connections that a policy would cut.
+    ///
+    /// # Errors
+    /// What the kernel answered.
     pub(super) fn would_cut(
         &self,
         next: &Policy,
         session: Option<SshSession>,
-    ) -> Vec<CutConnection> {
+    ) -> io::Result<Vec<CutConnection>> {
         let links: Vec<Link> = self
             .kernel
             .attached()
@@ -158,11 +172,13 @@ impl Owner {
         interface: &str,
         options: ChangeOptions,
     ) -> Result<Guarded, Problem> {
-        let present = crate::kernel::interfaces().unwrap_or_default();
-        let link = present.into_iter().find(|one| one.name == interface);
-        let links: Vec<Link> = link.map(|one| (one.name, one.ifindex)).into_iter().collect();
-        let cuts = find_cuts(&links, None, &self.policy, options.session);
-        let mut guarded = Guarded { cuts, ..Guarded::default() };
+        let cuts = crate::kernel::interfaces().and_then(|present| {
+            let link = present.into_iter().find(|one| one.name == interface);
+            let links: Vec<Link> = link.map(|one| (one.name, one.ifindex)).into_iter().collect();
+            find_cuts(&links, None, &self.policy, options.session)
+        });
+        let mut guarded = Guarded::default();
+        guarded.note(cuts);
         guarded.refuse_cuts(options)?;
         Ok(guarded)
     }
@@ -190,17 +206,16 @@ impl Owner {
 
 /// The established connections of other hosts whose packets pass now and would be dropped by `next`, the caller's own
 /// first. Without `before`, the filter is not on the links yet.
+///
+/// # Errors
+/// What the kernel answered.
 fn find_cuts(
     links: &[Link],
     before: Option<&Policy>,
     next: &Policy,
     session: Option<SshSession>,
-) -> Vec<CutConnection> {
-    let connections = from_afar(links, next).unwrap_or_else(|error| {
-        // A change must not be impossible because the kernel cannot be asked; the operator is told.
-        warn!("cannot look at the established connections, so none of them is guarded: {error}");
-        Vec::new()
-    });
+) -> io::Result<Vec<CutConnection>> {
+    let connections = from_afar(links, next)?;
     let now = Timestamp::now();
     let passes = |policy: &Policy, packet: &Packet<'_>| policy.drops(packet, now).is_none();
     let mut cuts: Vec<CutConnection> = connections
@@ -215,5 +230,21 @@ fn find_cuts(
         })
         .collect();
     cuts.sort_by_key(|cut| (Reverse(cut.own_session), cut.service.clone(), cut.peer));
-    cuts
+    Ok(cuts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nobody_could_look_is_told() {
+        let mut guarded = Guarded::default();
+        guarded.note(Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(guarded.refuse_cuts(ChangeOptions::default()).is_ok());
+        let mut changed = crate::api::Changed::default();
+        changed.take(guarded);
+        let [warning] = changed.warnings.as_slice() else { panic!("{:?}", changed.warnings) };
+        assert!(warning.contains("cannot be looked at (permission denied)"), "{warning}");
+    }
 }

@@ -126,6 +126,11 @@ impl Owner {
         if pending.deadline.seconds_left() > 0 {
             return;
         }
+        let is_taken_back = self.gone_back_from == Some(pending.revision);
+        if is_taken_back && self.trouble.message(DegradedPart::Store).is_some() {
+            // The disk alone is waited for.
+            return;
+        }
         let forced = ChangeOptions { yes: true, force: true, ..ChangeOptions::default() };
         let deed = revert_of(&pending, "revert", &daemon());
         match self.revert(&pending, &deed, forced, OnFailure::Keep) {
@@ -172,12 +177,12 @@ impl Owner {
             done.take(self.guard_link(name, *was_attached, options)?);
         }
         if !options.dry_run {
+            self.gone_back_from = None;
             if let Some((name, was_attached)) = &pending.interface {
-                self.restore_link(name, *was_attached)?;
+                self.take_back_link(name, *was_attached, pending, deed, on_failure)?;
             }
             if changes_policy {
                 if on_failure == OnFailure::Keep {
-                    self.gone_back_from = None;
                     // A disk that is full must not leave in force what nobody confirmed.
                     let metrics = &self.shared.metrics;
                     metrics
@@ -186,13 +191,47 @@ impl Owner {
                     self.gone_back_from = Some(pending.revision);
                 }
                 self.commit_or(&outcome, deed, on_failure, |draft| draft.pending(None))?;
-            } else {
-                self.gone_back_from = Some(pending.revision);
+            } else if pending.interface.is_none() {
                 self.write(deed, Value::Null, |draft| draft.pending(None))?;
             }
             self.set_pending(None);
         }
         Ok(self.report(&change, &before, outcome, done))
+    }
+
+    /// Takes back an `attach` or a `detach`.
+    fn take_back_link(
+        &mut self,
+        interface: &str,
+        was: Option<bool>,
+        pending: &PendingChange,
+        deed: &Deed,
+        on_failure: OnFailure,
+    ) -> Result<(), Problem> {
+        let is = self.wanted.remembered(interface);
+        let restored = self.restore_link(interface, was);
+        // What is wanted and not there yet is tried again by itself, what is not wanted and still there is not.
+        if on_failure == OnFailure::Keep && self.wanted.wants(interface) {
+            if let Err(problem) = &restored {
+                warn!("{problem}");
+            }
+        } else if restored.is_err() {
+            self.wanted.become_as(interface, is);
+            self.tell_interfaces();
+            return restored;
+        }
+        self.gone_back_from = Some(pending.revision);
+        let written = self.write(deed, Value::Null, |draft| {
+            draft.interface(interface, was)?;
+            draft.pending(None)
+        });
+        if written.is_err() && on_failure == OnFailure::Undo {
+            self.gone_back_from = None;
+            if let Err(problem) = self.restore_link(interface, is) {
+                error!("what is on disk could not be changed, and {problem}");
+            }
+        }
+        written
     }
 
     /// Goes back to a revision; without one, the pending change is undone, or else the last one.
@@ -209,6 +248,14 @@ impl Owner {
             return self.on_record(&deed, options.dry_run, |owner| {
                 access.require_settler(caller, &pending.by)?;
                 owner.check_revision(options)?;
+                if options.confirm.is_some() {
+                    let message = format!(
+                        "'{}' waits to be confirmed, and undoing it cannot wait as well",
+                        pending.what
+                    );
+                    return Err(Problem::new(ErrorCode::Invalid, message)
+                        .hint("leave --confirm out, or name a revision with --to"));
+                }
                 owner.revert(&pending, &deed, options, OnFailure::Undo)
             });
         }

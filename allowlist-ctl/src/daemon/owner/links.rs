@@ -233,25 +233,31 @@ impl Owner {
         self.kernel.detach(interface).map_err(|error| cannot_detach(interface, &error))
     }
 
-    /// Has an interface attached or not as it was before a change that is taken back.
+    /// Has an interface attached or not as it was before a change that is taken back, in the kernel alone: that the disk
+    /// is full must not leave in force what is taken back.
+    ///
+    /// # Errors
+    /// The filter is not on an interface that is there, or cannot be taken off.
     pub(super) fn restore_link(
         &mut self,
         interface: &str,
         was: Option<bool>,
     ) -> Result<(), Problem> {
         self.wanted.become_as(interface, was);
-        if self.wanted.wants(interface) {
-            self.look_at_interfaces();
-        } else {
+        if !self.wanted.wants(interface) {
             self.take_off(interface)?;
             self.tell_interfaces();
+            return Ok(());
         }
-        // What is on disk comes last: that it is full must not leave in force what is taken back.
-        let draft = self.store.draft().map_err(|error| self.trouble.of_store(&error))?;
-        draft
-            .interface(interface, was)
-            .and_then(|()| draft.commit())
-            .map_err(|error| self.trouble.of_store(&error))
+        self.look_at_interfaces();
+        let is_here = self.wanted.names_present().any(|name| name == interface);
+        if !is_here || self.is_attached(interface) {
+            return Ok(());
+        }
+        let why = self.wanted.reason(interface).unwrap_or("the kernel refuses it");
+        let message = format!("the filter is not on {interface} again: {why}");
+        Err(Problem::new(ErrorCode::Failed, message)
+            .hint("`allowlist-ctl status` shows what is on it"))
     }
 }
 

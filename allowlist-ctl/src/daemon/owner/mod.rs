@@ -257,7 +257,11 @@ impl Owner {
     fn settle(&mut self) {
         let apply = || self.kernel.restore(&self.policy);
         let applied = if self.is_unsettled { self.shared.metrics.time_sync(apply) } else { Ok(()) };
-        self.untidy += u32::from(self.is_unsettled);
+        if self.is_unsettled {
+            self.untidy += 1;
+            // What was gone back from is in force again.
+            self.gone_back_from = None;
+        }
         self.is_unsettled = applied.is_err();
         let mended = self.kernel.mend();
         let settled = match applied {

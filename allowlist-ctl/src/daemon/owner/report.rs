@@ -39,6 +39,7 @@ impl Changed {
     pub(super) fn take(&mut self, guarded: Guarded) {
         self.cuts.extend(guarded.cuts);
         self.warnings.extend(guarded.refusals);
+        self.warnings.extend(guarded.warnings);
     }
 }
 

@@ -8,7 +8,10 @@ use tracing::{info, warn};
 
 use super::{Owner, now, watch::after};
 use crate::{
-    api::{ErrorCode, Problem, SshSession, Trial, TrialQuery, TrialReport, TrialSource, WouldBe},
+    api::{
+        CutConnection, ErrorCode, Problem, SshSession, Trial, TrialQuery, TrialReport, TrialSource,
+        WouldBe,
+    },
     daemon::{
         explain::{explain_change, explain_sync, explain_watch, in_words},
         learning::MANY,
@@ -225,9 +228,16 @@ impl Owner {
             newly_dropped: tried.newly_dropped,
             newly_admitted: tried.newly_admitted,
             sources,
-            cuts: candidate.map(|next| self.would_cut(next, trial.session)).unwrap_or_default(),
+            cuts: candidate.map(|next| self.told_cuts(next, trial.session)).unwrap_or_default(),
             opens: candidate.map(|next| self.policy.opened_by(next)).unwrap_or_default(),
             incomplete: noted.number >= MANY,
+        })
+    }
+
+    fn told_cuts(&self, next: &Policy, session: Option<SshSession>) -> Vec<CutConnection> {
+        self.would_cut(next, session).unwrap_or_else(|error| {
+            warn!("a report has no established connections: {error}");
+            Vec::new()
         })
     }
 }

@@ -58,14 +58,21 @@ pub(in crate::policy) fn parse_each_key(
     Ok(Prefix::parse_each(prefix, |prefix| each(EntryKey::manual(prefix, kind)))?)
 }
 
-/// Reads an entry's end (RFC 3339, seconds may be left out), to the second.
+/// The end of an entry in whole seconds, as it is kept, rounded up: no entry ends before the time that was asked for.
+#[must_use]
+pub fn whole_seconds(end: Timestamp) -> Timestamp {
+    let more = i64::from(end.subsec_nanosecond() > 0);
+    Timestamp::from_second(end.as_second() + more).unwrap_or(Timestamp::MAX)
+}
+
+/// Reads an entry's end (RFC 3339, seconds may be left out), in whole seconds rounded up.
 ///
 /// # Errors
 /// [`InvalidEntry::End`].
 pub fn parse_end(text: &str) -> Result<Timestamp, InvalidEntry> {
     let shown = || InvalidEntry::End(text.chars().take(40).collect());
     let end: Timestamp = text.trim().parse().map_err(|_| shown())?;
-    Timestamp::from_second(end.as_second()).map_err(|_| shown())
+    Ok(whole_seconds(end))
 }
 
 /// Reads a comment; an empty one is none.
