@@ -46,7 +46,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
         }
     }
     let mut report = cargo();
-    report.args(["report", "--lcov"]).current_dir(binaries::root());
+    report.args(["report", "--lcov"]);
     let report = output(llvm.add_to(&mut report))?;
     let rooms = Rooms::of(&report, binaries::root(), |file| fs::read_to_string(file))?;
     println!("\n{rooms}");
@@ -58,17 +58,23 @@ pub(crate) fn run(options: Options) -> Result<()> {
 }
 
 fn cargo() -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.arg("llvm-cov");
+    llvm_cov(Command::new("cargo"))
+}
+
+/// In a target directory of its own, which also what tests build goes to.
+fn llvm_cov(mut cargo: Command) -> Command {
+    let directory = binaries::root().join("target/coverage");
+    cargo.arg("llvm-cov").current_dir(binaries::root());
+    cargo.env("CARGO_TARGET_DIR", &directory).env("CARGO_LLVM_COV_TARGET_DIR", &directory);
     cargo
 }
 
-/// Tests that count, in a target directory of their own.
+/// Tests that count.
 fn counted() -> Result<Command> {
-    let mut command = test::as_root()?;
+    let mut command = llvm_cov(test::as_root()?);
     // The program in the kernel cannot count. A test that fails under this load does not end it: that it has to pass is
     // for `cargo xtask test` to say.
-    command.args(["llvm-cov", "--coverage-host-only", "--no-report", "--ignore-run-fail"]);
+    command.args(["--coverage-host-only", "--no-report", "--ignore-run-fail"]);
     command.args(test::HOST_CRATES);
     // The programs are started thousands of times: a few files for all of them, instead of one each.
     command.env("LLVM_PROFILE_FILE_NAME", "allowlist-%4m.profraw");
