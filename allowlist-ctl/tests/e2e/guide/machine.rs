@@ -115,7 +115,7 @@ impl Machine {
 
     fn block(&mut self, block: &Block<'_>) -> Result<()> {
         match block.language {
-            "sh" if block.is("read") => read(block.text),
+            "sh" if block.is("read") || block.is("package") => read(block.text),
             "sh" => {
                 let who = ["alice", "bob"].into_iter().find(|who| block.is(who));
                 self.said = self.type_block(who.unwrap_or("server"), block.text, block.exit()?)?;
