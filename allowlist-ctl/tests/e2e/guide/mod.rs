@@ -4,6 +4,7 @@
 
 pub(crate) mod blocks;
 mod machine;
+mod scenes;
 
 use std::collections::BTreeSet;
 
@@ -31,18 +32,8 @@ macro_rules! pages {
 }
 
 pages! {
-    a_client_that_cannot_connect: "why.md", redis(Some("203.0.113.7"));
-}
-
-/// A machine whose redis admits this address, or is not protected yet.
-fn redis(admitted: Option<&str>) -> Result<Machine> {
-    let mut machine = Machine::installed()?;
-    machine.server.add_redis()?;
-    if let Some(address) = admitted {
-        machine.typed("server", "allowlist-ctl protect redis tcp/6379")?;
-        machine.typed("server", &format!("allowlist-ctl add redis {address}"))?;
-    }
-    Ok(machine)
+    the_first_five_minutes: "start.md", scenes::redis(None);
+    a_client_that_cannot_connect: "why.md", scenes::redis(Some("203.0.113.7"));
 }
 
 #[test]
