@@ -114,6 +114,7 @@ impl Machine {
 
     fn block(&mut self, block: &Block<'_>) -> Result<()> {
         match block.language {
+            "sh" if block.file().is_some() => self.write_block(block),
             "sh" if block.is("read") || block.is("package") => read(block.text),
             "sh" => {
                 let who = ["alice", "bob"].into_iter().find(|who| block.is(who));
@@ -134,15 +135,18 @@ impl Machine {
                 self.typed("server", "allowlistd --check-config --config /tmp/allowlistd.toml")
                     .map(drop)
             }
-            _ => {
-                let file = block.file().context("a block that is nothing to do with")?;
-                self.write(file, block.text)?;
-                if file == CONFIG {
-                    self.typed("server", "allowlistd --check-config")?;
-                }
-                Ok(())
-            }
+            _ => self.write_block(block),
         }
+    }
+
+    /// Writes the file that a block is.
+    fn write_block(&self, block: &Block<'_>) -> Result<()> {
+        let file = block.file().context("a block that is nothing to do with")?;
+        self.write(file, block.text)?;
+        if file == CONFIG {
+            self.typed("server", "allowlistd --check-config")?;
+        }
+        Ok(())
     }
 
     /// Types this on the server or a client, where it has to succeed; returns what it said.
