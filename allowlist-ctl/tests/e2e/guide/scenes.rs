@@ -14,3 +14,42 @@ pub(super) fn redis(admitted: Option<&str>) -> Result<Machine> {
     }
     Ok(machine)
 }
+
+/// What Docker makes of `docker run --publish 8080:80`: a bridge, a container on it, and a translation of addresses.
+pub(super) fn container() -> Result<Machine> {
+    let machine = Machine::installed()?;
+    machine.write("/srv/web/index.html", "a container\n")?;
+    machine.typed(
+        "server",
+        "ip link add docker0 type bridge
+         ip address add 172.17.0.1/16 dev docker0
+         ip link set docker0 up
+         for number in 2 3; do
+             ip netns add container$number
+             ip link add veth$number type veth peer name eth0 netns container$number
+             ip link set veth$number master docker0 up
+             ip -n container$number address add 172.17.0.$number/16 dev eth0
+             ip -n container$number link set lo up
+             ip -n container$number link set eth0 up
+             ip -n container$number route add default via 172.17.0.1
+         done
+         echo 1 >/proc/sys/net/ipv4/ip_forward
+         nft -f - <<'END'
+table ip nat {
+    chain prerouting {
+        type nat hook prerouting priority dstnat
+        fib daddr type local tcp dport 8080 dnat to 172.17.0.2:80
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat
+        ip saddr 172.17.0.0/16 oifname != docker0 masquerade
+    }
+}
+END
+         cd /srv/web
+         ip netns exec container2 python3 -m http.server 80 >/var/log/container.log 2>&1 &
+         until ip netns exec container3 curl -s http://172.17.0.2/ >/dev/null; do sleep 0.1; done",
+    )?;
+    machine.typed("bob", "curl -sS http://server.example:8080/")?;
+    Ok(machine)
+}
