@@ -15,6 +15,30 @@ pub(super) fn redis(admitted: Option<&str>) -> Result<Machine> {
     Ok(machine)
 }
 
+/// An sshd, and clients whose root has a key for the server's.
+pub(super) fn ssh() -> Result<Machine> {
+    let machine = Machine::installed()?;
+    machine.write(
+        "/etc/ssh/sshd_config",
+        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUseDNS no\n",
+    )?;
+    machine.write(
+        "/root/.ssh/config",
+        "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n",
+    )?;
+    machine.typed(
+        "server",
+        "mkdir -p -m 755 /run/sshd
+         rm -f /etc/ssh/ssh_host_*
+         ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+         ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+         cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+         /usr/sbin/sshd -E /var/log/sshd.log",
+    )?;
+    machine.typed("bob", "ssh server.example true")?;
+    Ok(machine)
+}
+
 /// What Docker makes of `docker run --publish 8080:80`: a bridge, a container on it, and a translation of addresses.
 pub(super) fn container() -> Result<Machine> {
     let machine = Machine::installed()?;
