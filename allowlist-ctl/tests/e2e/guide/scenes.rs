@@ -15,6 +15,18 @@ pub(super) fn redis(admitted: Option<&str>) -> Result<Machine> {
     Ok(machine)
 }
 
+/// A machine with redis whose filter runs generic: a veth pair loses what the filter answers natively.
+pub(super) fn answering_redis() -> Result<Machine> {
+    let mut machine = Machine::new()?;
+    machine.write(
+        "/etc/allowlist/allowlistd.toml",
+        "[[interface]]\nname = \"eth0\"\nmode = \"generic\"\n",
+    )?;
+    machine.server.add_redis()?;
+    machine.start()?;
+    Ok(machine)
+}
+
 /// An sshd, and clients whose root has a key for the server's.
 pub(super) fn ssh() -> Result<Machine> {
     let machine = Machine::installed()?;
