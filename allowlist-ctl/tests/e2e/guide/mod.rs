@@ -34,6 +34,7 @@ macro_rules! pages {
 pages! {
     the_first_five_minutes: "start.md", scenes::redis(None);
     redis: "protect/redis.md", scenes::answering_redis();
+    postgresql: "protect/postgresql.md", scenes::postgresql();
     ssh: "protect/ssh.md", scenes::ssh();
     ports_that_docker_publishes: "protect/docker.md", scenes::container();
     a_client_that_cannot_connect: "why.md", scenes::redis(Some("203.0.113.7"));

@@ -51,6 +51,31 @@ pub(super) fn ssh() -> Result<Machine> {
     Ok(machine)
 }
 
+/// A cluster of Debian's PostgreSQL that listens everywhere, with a database and a user for it.
+pub(super) fn postgresql() -> Result<Machine> {
+    let machine = Machine::installed()?;
+    machine.typed(
+        "server",
+        r#"version=$(ls /usr/lib/postgresql | sort -n | tail -n 1)
+           test ! -e /etc/postgresql/$version/main || pg_dropcluster $version main
+           mkdir -p -m 1777 /var/run/postgresql
+           pg_createcluster $version main --port 5432 --pgoption listen_addresses='*' >/dev/null
+           echo 'host shop app all scram-sha-256' >>/etc/postgresql/$version/main/pg_hba.conf
+           pg_ctlcluster $version main start
+           cd /
+           runuser -u postgres -- psql -qc "create user app password 'secret'"
+           runuser -u postgres -- psql -qc 'create database shop owner app'
+           echo '*:*:*:*:secret' >/root/.pgpass
+           chmod 600 /root/.pgpass
+           # The program that notes sources is loaded when it is first needed, which takes a moment.
+           allowlist-ctl protect other tcp/1
+           allowlist-ctl learn other --for 1s >/dev/null
+           allowlist-ctl unprotect other"#,
+    )?;
+    machine.typed("bob", "psql -h server.example -U app shop -c 'select 1'")?;
+    Ok(machine)
+}
+
 /// What Docker makes of `docker run --publish 8080:80`: a bridge, a container on it, and a translation of addresses.
 pub(super) fn container() -> Result<Machine> {
     let machine = Machine::installed()?;
