@@ -162,8 +162,9 @@ impl Machine {
             &format!("trap 'echo \"$? $BASH_COMMAND\" >>/tmp/failed' ERR\n{text}"),
         )?;
         let said = self.server.path("said");
-        let output = File::create(&said)?;
-        // Not through pipes: what goes on in the background holds them open.
+        // Not through pipes: what goes on in the background holds them open, and writes behind what is there.
+        fs::write(&said, "")?;
+        let output = File::options().append(true).open(&said)?;
         let status = self
             .command(who)
             .args(["timeout", LIMIT, "bash", "/tmp/typed"])
