@@ -36,6 +36,7 @@ pages! {
     redis: "protect/redis.md", scenes::answering_redis();
     postgresql: "protect/postgresql.md", scenes::postgresql();
     ssh: "protect/ssh.md", scenes::ssh();
+    a_site_behind_a_cdn: "protect/cdn.md", scenes::site();
     ports_that_docker_publishes: "protect/docker.md", scenes::container();
     a_client_that_cannot_connect: "why.md", scenes::redis(Some("203.0.113.7"));
 }

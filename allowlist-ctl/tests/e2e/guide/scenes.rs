@@ -76,6 +76,38 @@ pub(super) fn postgresql() -> Result<Machine> {
     Ok(machine)
 }
 
+/// A web site in nginx on the server, and the CDN's on alice's host, which has the list of the CDN's prefixes.
+pub(super) fn site() -> Result<Machine> {
+    let machine = Machine::installed()?;
+    let nginx = |name: &str, server: &str| {
+        format!(
+            "pid /run/nginx-{name}.pid;\nerror_log /var/log/nginx-{name}.log;\nevents {{}}\n\
+             http {{ access_log off; server {{ {server} ssl_certificate /etc/ssl/{name}.pem; \
+             ssl_certificate_key /etc/ssl/{name}.key; }} }}\n"
+        )
+    };
+    let listen = "listen 443 ssl; listen [::]:443 ssl;";
+    let site = format!("listen 80; listen [::]:80; {listen} return 200 \"the site\\n\";");
+    machine.write("/etc/nginx/site.conf", &nginx("site", &site))?;
+    machine.write("/etc/nginx/cdn.conf", &nginx("cdn", &format!("{listen} root /srv/cdn;")))?;
+    machine.write("/srv/cdn/ips", "203.0.113.64/26\n2001:db8:cd::/48\n")?;
+    machine.typed(
+        "server",
+        "echo '203.0.113.7 cdn.example' >>/etc/hosts
+         for name in site cdn; do
+             host=$name.example
+             test $name = cdn || host=server.example
+             openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=$host -addext subjectAltName=DNS:$host \
+                 -keyout /etc/ssl/$name.key -out /etc/ssl/$name.pem 2>/dev/null
+             cat /etc/ssl/$name.pem >>/etc/ssl/certs/ca-certificates.crt
+         done
+         nginx -c /etc/nginx/site.conf",
+    )?;
+    machine.typed("alice", "nginx -c /etc/nginx/cdn.conf")?;
+    machine.typed("bob", "curl -sS https://server.example/")?;
+    Ok(machine)
+}
+
 /// What Docker makes of `docker run --publish 8080:80`: a bridge, a container on it, and a translation of addresses.
 pub(super) fn container() -> Result<Machine> {
     let machine = Machine::installed()?;
@@ -109,6 +141,8 @@ table ip nat {
 END
          cd /srv/web
          ip netns exec container2 python3 -m http.server 80 >/var/log/container.log 2>&1 &
+         # In the place of docker-proxy.
+         python3 -m http.server --directory /srv/web 8080 >/var/log/proxy.log 2>&1 &
          until ip netns exec container3 curl -s http://172.17.0.2/ >/dev/null; do sleep 0.1; done",
     )?;
     machine.typed("bob", "curl -sS http://server.example:8080/")?;
