@@ -33,6 +33,7 @@ macro_rules! pages {
 
 pages! {
     the_first_five_minutes: "start.md", scenes::redis(None);
+    concepts: "concepts.md", scenes::redis(None);
     redis: "protect/redis.md", scenes::answering_redis();
     postgresql: "protect/postgresql.md", scenes::postgresql();
     ssh: "protect/ssh.md", scenes::ssh();
