@@ -40,6 +40,12 @@ pages! {
     a_site_behind_a_cdn: "protect/cdn.md", scenes::site();
     ports_that_docker_publishes: "protect/docker.md", scenes::container();
     a_client_that_cannot_connect: "why.md", scenes::redis(Some("203.0.113.7"));
+    who_is_knocking: "watch.md", scenes::redis(Some("203.0.113.7"));
+    restart_upgrade_removal: "restart.md", Machine::installed();
+    when_something_is_wrong: "trouble.md", Machine::installed();
+    how_sources_are_looked_up: "engine.md", Machine::new();
+    where_to_attach: "interfaces.md", Machine::installed();
+    what_passes_the_filter: "past.md", scenes::redis(Some("203.0.113.7"));
 }
 
 #[test]
