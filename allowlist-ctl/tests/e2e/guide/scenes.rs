@@ -51,7 +51,7 @@ pub(super) fn ssh() -> Result<Machine> {
     Ok(machine)
 }
 
-/// A cluster of Debian's PostgreSQL that listens everywhere, with a database and a user for it.
+/// A cluster of Debian's `PostgreSQL` that listens everywhere, with a database and a user for it.
 pub(super) fn postgresql() -> Result<Machine> {
     let machine = Machine::installed()?;
     machine.typed(
