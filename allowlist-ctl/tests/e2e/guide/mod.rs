@@ -6,7 +6,7 @@ pub(crate) mod blocks;
 mod machine;
 mod scenes;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Result, ensure};
 
@@ -68,4 +68,46 @@ fn no_page_with_commands_is_left_out_and_all_are_in_the_summary() -> Result<()> 
         FOLLOWED.iter().chain(BY_OTHERS).filter(|name| !known.contains(**name)).collect();
     ensure!(gone.is_empty(), "there are no such pages: {gone:?}");
     Ok(())
+}
+
+#[test]
+fn links_lead_to_pages_of_the_summary_and_to_files_that_are_there() -> Result<()> {
+    let summary = page("SUMMARY.md")?;
+    let mut nowhere = Vec::new();
+    for name in pages()? {
+        let text = page(&name)?;
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (link, _) in links {
+            let (path, _) = link.split_once('#').unwrap_or((link, ""));
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let target = resolved(&name, path);
+            let is_known =
+                if Path::new(&target).extension().is_some_and(|extension| extension == "md") {
+                    summary.contains(&format!("({target})"))
+                } else {
+                    page(&target).is_ok()
+                };
+            if !is_known {
+                nowhere.push(format!("{name}: {link}"));
+            }
+        }
+    }
+    ensure!(nowhere.is_empty(), "{nowhere:#?}");
+    Ok(())
+}
+
+/// What a link of a page means, from the guide's directory.
+fn resolved(name: &str, link: &str) -> String {
+    let mut parts: Vec<_> = name.split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
 }
