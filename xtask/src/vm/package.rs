@@ -21,8 +21,9 @@ const SCENARIO: [(&str, &str); 2] = [
     ("traffic.py", include_str!("package/traffic.py")),
 ];
 /// Where the guide has the steps that are followed.
-const GUIDE: &str = "README.md";
-const HEADING: &str = "## Install\n";
+const GUIDE: &str = "docs/start.md";
+/// How the blocks of what is typed there begin; others are for another machine.
+const TYPED: [&str; 2] = ["sh", "sh package"];
 /// Megabytes.
 const MEMORY: u32 = 1024;
 const LIMIT: Duration = Duration::from_mins(20);
@@ -84,8 +85,7 @@ fn pack(directory: &Path, package: &Path, upgrade: &Path, next: &str) -> Result<
     }
     fs::write(files.join("run"), format!("export NEXT={next}\n. \"${{0%/*}}/scenario.sh\"\n"))?;
     let guide = fs::read_to_string(binaries::root().join(GUIDE))?;
-    let steps = steps(&guide).with_context(|| format!("{GUIDE} has no steps to install it"))?;
-    fs::write(files.join("steps"), steps)?;
+    fs::write(files.join("steps"), steps(&guide))?;
     let name = package.file_name().context("a package without a name")?;
     fs::copy(package, files.join(name))?;
     fs::copy(upgrade, files.join("next.deb"))?;
@@ -97,11 +97,10 @@ fn pack(directory: &Path, package: &Path, upgrade: &Path, next: &str) -> Result<
     Ok(payload)
 }
 
-/// The commands that are to be typed to install it.
-fn steps(guide: &str) -> Option<&str> {
-    let (_, rest) = guide.split_once(HEADING)?;
-    let (_, rest) = rest.split_once("```sh\n")?;
-    Some(rest.split_once("```")?.0)
+/// The commands that are to be typed, the first of which installs the package.
+fn steps(guide: &str) -> String {
+    let blocks = guide.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    blocks.filter(|(begin, _)| TYPED.contains(begin)).map(|(_, text)| text).collect()
 }
 
 #[cfg(test)]
@@ -111,8 +110,24 @@ mod tests {
     #[test]
     fn the_guide_has_the_steps() {
         let guide = fs::read_to_string(binaries::root().join(GUIDE)).unwrap();
-        let steps = steps(&guide).unwrap();
-        assert!(steps.starts_with("apt install ./allowlist_"), "{steps}");
+        let steps = steps(&guide);
+        let expected = [
+            "apt install ./allowlist_",
+            "name = \"eth0\"",
+            "systemctl enable --now allowlistd",
+            "allowlist-ctl add trusted 203.0.113.7 ",
+            "allowlist-ctl protect redis tcp/6379",
+            "allowlist-ctl add redis ",
+        ];
+        let places = expected.map(|line| steps.find(line).unwrap_or_else(|| panic!("no {line}")));
+        assert!(places[0] == 0 && places.is_sorted(), "{places:?} in:\n{steps}");
+    }
+
+    #[test]
+    fn only_what_is_typed_there_is_a_step() {
+        let guide =
+            "one\n```sh\na\nb\n```\n```sh read\nc\n```\n```text\nd\n```\n```sh package\ne\n```\n";
+        assert_eq!(steps(guide), "a\nb\ne\n");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!
 //! - `sh` is typed on the server; `sh alice` and `sh bob` on these clients. Every command has to succeed, but for one that ends
 //!   with N where `exit=N` stands, and for `allowlist-ctl check`, which ends with 10 where it says that somebody is dropped.
-//! - `sh read` is for another machine, or for a terminal: it is parsed.
+//! - `sh read` is for another machine, or for a terminal: it is parsed. So is `sh package`, which is typed where the package is
+//!   installed by apt and run by systemd: by `cargo xtask vm --package`.
 //! - `text` is what the block before has to have said, line for line; times and runs of spaces may differ, and a line of
 //!   three dots stands for any. `text example` is not compared.
 //! - A block whose first line is a comment with the name of a file is that file, which is written. Any other language has to

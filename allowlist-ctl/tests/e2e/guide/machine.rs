@@ -50,7 +50,7 @@ impl Machine {
             fs::create_dir(server.path(directory))?;
         }
         let script = format!(
-            r#"
+            r"
             set -eu
             cd {scratch}
             mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
@@ -64,10 +64,9 @@ impl Machine {
             ln -sf {CTL} root/usr/bin/allowlist-ctl
             mkdir -p root/etc/allowlist root/var/lib/allowlist
             printf '127.0.0.1 localhost\n192.0.2.1 server.example\n' > root/etc/hosts
-            touch ready
-            # Bash waits for whatever ends there.
-            exec chroot root bash -c 'while :; do sleep 60 & wait; done'
-            "#,
+            # Ready is who has its root there, by which all files are reached. Bash waits for whatever ends there.
+            exec chroot root bash -c 'touch /ready; while :; do sleep 60 & wait; done'
+            ",
             scratch = server.directory().display(),
             bpffs = server.bpffs().display(),
         );
@@ -75,7 +74,7 @@ impl Machine {
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]);
         command.args(["bash", "-c", &script]);
         let unshare = Process::spawn("machine", &mut command, server.directory())?;
-        let ready = server.path("ready");
+        let ready = server.path("upper/ready");
         until("a machine", PATIENCE, || ready.exists().then_some(()))
             .with_context(|| unshare.log())?;
         let pid = child(unshare.pid())?;
@@ -93,7 +92,7 @@ impl Machine {
     /// Starts the daemon, with what its configuration says.
     pub(crate) fn start(&mut self) -> Result<()> {
         self.typed("server", "allowlistd >/var/log/allowlistd.log 2>&1 &")?;
-        until("the daemon", PATIENCE, || self.typed("server", "allowlist-ctl status").ok())?;
+        until("the daemon", 3 * PATIENCE, || self.typed("server", "allowlist-ctl status").ok())?;
         Ok(())
     }
 
@@ -115,7 +114,8 @@ impl Machine {
 
     fn block(&mut self, block: &Block<'_>) -> Result<()> {
         match block.language {
-            "sh" if block.is("read") => read(block.text),
+            "sh" if block.file().is_some() => self.write_block(block),
+            "sh" if block.is("read") || block.is("package") => read(block.text),
             "sh" => {
                 let who = ["alice", "bob"].into_iter().find(|who| block.is(who));
                 self.said = self.type_block(who.unwrap_or("server"), block.text, block.exit()?)?;
@@ -125,7 +125,7 @@ impl Machine {
             "text" if block.file().is_none() => {
                 let said: Vec<_> = self.said.lines().map(comparable).collect();
                 for line in block.text.lines().map(comparable) {
-                    let is_there = line == "..." || said.iter().any(|said| *said == line);
+                    let is_there = line == "..." || said.contains(&line);
                     ensure!(is_there, "no {line:?} in:\n{}", self.said);
                 }
                 Ok(())
@@ -135,15 +135,18 @@ impl Machine {
                 self.typed("server", "allowlistd --check-config --config /tmp/allowlistd.toml")
                     .map(drop)
             }
-            _ => {
-                let file = block.file().context("a block that is nothing to do with")?;
-                self.write(file, block.text)?;
-                if file == CONFIG {
-                    self.typed("server", "allowlistd --check-config")?;
-                }
-                Ok(())
-            }
+            _ => self.write_block(block),
         }
+    }
+
+    /// Writes the file that a block is.
+    fn write_block(&self, block: &Block<'_>) -> Result<()> {
+        let file = block.file().context("a block that is nothing to do with")?;
+        self.write(file, block.text)?;
+        if file == CONFIG {
+            self.typed("server", "allowlistd --check-config")?;
+        }
+        Ok(())
     }
 
     /// Types this on the server or a client, where it has to succeed; returns what it said.
@@ -159,8 +162,9 @@ impl Machine {
             &format!("trap 'echo \"$? $BASH_COMMAND\" >>/tmp/failed' ERR\n{text}"),
         )?;
         let said = self.server.path("said");
-        let output = File::create(&said)?;
-        // Not through pipes: what goes on in the background holds them open.
+        // Not through pipes: what goes on in the background holds them open, and writes behind what is there.
+        fs::write(&said, "")?;
+        let output = File::options().append(true).open(&said)?;
         let status = self
             .command(who)
             .args(["timeout", LIMIT, "bash", "/tmp/typed"])

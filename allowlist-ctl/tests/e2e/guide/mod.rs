@@ -4,8 +4,9 @@
 
 pub(crate) mod blocks;
 mod machine;
+mod scenes;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Result, ensure};
 
@@ -31,18 +32,20 @@ macro_rules! pages {
 }
 
 pages! {
-    a_client_that_cannot_connect: "why.md", redis(Some("203.0.113.7"));
-}
-
-/// A machine whose redis admits this address, or is not protected yet.
-fn redis(admitted: Option<&str>) -> Result<Machine> {
-    let mut machine = Machine::installed()?;
-    machine.server.add_redis()?;
-    if let Some(address) = admitted {
-        machine.typed("server", "allowlist-ctl protect redis tcp/6379")?;
-        machine.typed("server", &format!("allowlist-ctl add redis {address}"))?;
-    }
-    Ok(machine)
+    the_first_five_minutes: "start.md", scenes::redis(None);
+    concepts: "concepts.md", scenes::redis(None);
+    redis: "protect/redis.md", scenes::answering_redis();
+    postgresql: "protect/postgresql.md", scenes::postgresql();
+    ssh: "protect/ssh.md", scenes::ssh();
+    a_site_behind_a_cdn: "protect/cdn.md", scenes::site();
+    ports_that_docker_publishes: "protect/docker.md", scenes::container();
+    a_client_that_cannot_connect: "why.md", scenes::redis(Some("203.0.113.7"));
+    who_is_knocking: "watch.md", scenes::redis(Some("203.0.113.7"));
+    restart_upgrade_removal: "restart.md", Machine::installed();
+    when_something_is_wrong: "trouble.md", Machine::installed();
+    how_sources_are_looked_up: "engine.md", Machine::new();
+    where_to_attach: "interfaces.md", Machine::installed();
+    what_passes_the_filter: "past.md", scenes::redis(Some("203.0.113.7"));
 }
 
 #[test]
@@ -65,4 +68,46 @@ fn no_page_with_commands_is_left_out_and_all_are_in_the_summary() -> Result<()> 
         FOLLOWED.iter().chain(BY_OTHERS).filter(|name| !known.contains(**name)).collect();
     ensure!(gone.is_empty(), "there are no such pages: {gone:?}");
     Ok(())
+}
+
+#[test]
+fn links_lead_to_pages_of_the_summary_and_to_files_that_are_there() -> Result<()> {
+    let summary = page("SUMMARY.md")?;
+    let mut nowhere = Vec::new();
+    for name in pages()? {
+        let text = page(&name)?;
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (link, _) in links {
+            let (path, _) = link.split_once('#').unwrap_or((link, ""));
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let target = resolved(&name, path);
+            let is_known =
+                if Path::new(&target).extension().is_some_and(|extension| extension == "md") {
+                    summary.contains(&format!("({target})"))
+                } else {
+                    page(&target).is_ok()
+                };
+            if !is_known {
+                nowhere.push(format!("{name}: {link}"));
+            }
+        }
+    }
+    ensure!(nowhere.is_empty(), "{nowhere:#?}");
+    Ok(())
+}
+
+/// What a link of a page means, from the guide's directory.
+fn resolved(name: &str, link: &str) -> String {
+    let mut parts: Vec<_> = name.split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.join("/")
 }
