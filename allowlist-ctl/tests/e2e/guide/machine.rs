@@ -64,9 +64,8 @@ impl Machine {
             ln -sf {CTL} root/usr/bin/allowlist-ctl
             mkdir -p root/etc/allowlist root/var/lib/allowlist
             printf '127.0.0.1 localhost\n192.0.2.1 server.example\n' > root/etc/hosts
-            touch ready
-            # Bash waits for whatever ends there.
-            exec chroot root bash -c 'while :; do sleep 60 & wait; done'
+            # Bash waits for whatever ends there. It is ready when its root is that of the machine.
+            exec chroot root bash -c 'touch /ready; while :; do sleep 60 & wait; done'
             "#,
             scratch = server.directory().display(),
             bpffs = server.bpffs().display(),
@@ -75,7 +74,7 @@ impl Machine {
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]);
         command.args(["bash", "-c", &script]);
         let unshare = Process::spawn("machine", &mut command, server.directory())?;
-        let ready = server.path("ready");
+        let ready = server.path("upper/ready");
         until("a machine", PATIENCE, || ready.exists().then_some(()))
             .with_context(|| unshare.log())?;
         let pid = child(unshare.pid())?;
@@ -93,8 +92,11 @@ impl Machine {
     /// Starts the daemon, with what its configuration says.
     pub(crate) fn start(&mut self) -> Result<()> {
         self.typed("server", "allowlistd >/var/log/allowlistd.log 2>&1 &")?;
-        until("the daemon", PATIENCE, || self.typed("server", "allowlist-ctl status").ok())?;
-        Ok(())
+        until("the daemon", PATIENCE, || self.typed("server", "allowlist-ctl status").ok())
+            .with_context(|| {
+                self.typed("server", "cat /var/log/allowlistd.log").unwrap_or_default()
+            })
+            .map(drop)
     }
 
     /// Writes a file there, and the directories that it is in; a name alone is where operators type.
