@@ -95,7 +95,7 @@ pub(super) struct AuditQuery {
     name: Option<String>,
     /// Only rows of this time and later.
     since: Option<Timestamp>,
-    /// At most so many, the latest: 1000 if not given, and never more than 100000.
+    /// At most so many, the latest: 1000 if not given, and never more than 10000.
     limit: Option<usize>,
 }
 
