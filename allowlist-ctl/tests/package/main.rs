@@ -1,6 +1,9 @@
-//! What a package brings along beside the programs.
+//! What a package brings along beside the programs, and what the guide has of the same making.
 
+mod commands;
 mod completions;
+#[path = "../../examples/pages/guide.rs"]
+mod guide;
 mod pages;
 mod unit;
 #[path = "../../examples/pages/write.rs"]
