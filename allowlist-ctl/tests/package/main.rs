@@ -4,6 +4,7 @@ mod commands;
 mod completions;
 #[path = "../../examples/pages/guide.rs"]
 mod guide;
+mod links;
 mod pages;
 mod unit;
 #[path = "../../examples/pages/write.rs"]
