@@ -34,6 +34,7 @@ pages! {
     a_client_that_cannot_connect: "why.md", redis(Some("203.0.113.7"));
     lists_and_git: "lists.md", redis(Some("203.0.113.7"));
     roles_and_audit: "roles.md", redis(Some("203.0.113.7"));
+    how_it_works: "how.md", redis(Some("203.0.113.7"));
     commands_of_the_reference: "reference/commands.md", Machine::new();
     configuration_of_the_reference: "reference/configuration.md", Machine::installed();
     api_of_the_reference: "reference/api.md", redis(Some("203.0.113.7"));
