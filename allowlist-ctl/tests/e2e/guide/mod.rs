@@ -35,6 +35,7 @@ pages! {
     lists_and_git: "lists.md", redis(Some("203.0.113.7"));
     roles_and_audit: "roles.md", redis(Some("203.0.113.7"));
     how_it_works: "how.md", redis(Some("203.0.113.7"));
+    security: "security.md", Machine::installed();
     commands_of_the_reference: "reference/commands.md", Machine::new();
     configuration_of_the_reference: "reference/configuration.md", Machine::installed();
     api_of_the_reference: "reference/api.md", redis(Some("203.0.113.7"));
