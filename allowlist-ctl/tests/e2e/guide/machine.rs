@@ -50,7 +50,7 @@ impl Machine {
             fs::create_dir(server.path(directory))?;
         }
         let script = format!(
-            r#"
+            r"
             set -eu
             cd {scratch}
             mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
@@ -66,7 +66,7 @@ impl Machine {
             printf '127.0.0.1 localhost\n192.0.2.1 server.example\n' > root/etc/hosts
             # Bash waits for whatever ends there. It is ready when its root is that of the machine.
             exec chroot root bash -c 'touch /ready; while :; do sleep 60 & wait; done'
-            "#,
+            ",
             scratch = server.directory().display(),
             bpffs = server.bpffs().display(),
         );
@@ -127,7 +127,7 @@ impl Machine {
             "text" if block.file().is_none() => {
                 let said: Vec<_> = self.said.lines().map(comparable).collect();
                 for line in block.text.lines().map(comparable) {
-                    let is_there = line == "..." || said.iter().any(|said| *said == line);
+                    let is_there = line == "..." || said.contains(&line);
                     ensure!(is_there, "no {line:?} in:\n{}", self.said);
                 }
                 Ok(())
