@@ -68,7 +68,9 @@ pub(super) fn commands() -> String {
     page += &options(client.get_arguments().filter(|arg| arg.is_global_set()));
     page += "\n## Options of every change\n\n";
     let change = client.get_subcommands().find(|command| is_change(command));
-    page += &options(change.into_iter().flat_map(Command::get_arguments).filter(is_of_changes));
+    page += &options(
+        change.into_iter().flat_map(Command::get_arguments).filter(|arg| is_of_changes(arg)),
+    );
 
     for command in client.get_subcommands() {
         page += &section(command);
@@ -91,7 +93,7 @@ fn section(command: &Command) -> String {
     }
     let is_change = is_change(command);
     let own = || command.get_arguments().filter(|arg| !arg.is_global_set() && is_own(arg));
-    if own().next().is_some_and(|_| own().any(|arg| !is_change || !is_of_changes(&arg))) {
+    if own().next().is_some_and(|_| own().any(|arg| !is_change || !is_of_changes(arg))) {
         text += "\n";
         text += &options(own().filter(|arg| !is_change || !is_of_changes(arg)));
     }
@@ -106,10 +108,8 @@ fn examples(command: &Command) -> String {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let program = command.get_bin_name().and_then(|name| name.split(' ').next());
     let lines = after.lines().map(|line| line.trim_start_matches("Example:").trim());
-    let typed: Vec<_> = lines
-        .filter(|line| line.split(' ').next() == program)
-        .map(|line| line.to_owned())
-        .collect();
+    let typed: Vec<_> =
+        lines.filter(|line| line.split(' ').next() == program).map(ToOwned::to_owned).collect();
     if typed.is_empty() {
         String::new()
     } else {
@@ -125,7 +125,7 @@ fn is_change(command: &Command) -> bool {
     OF_CHANGES.iter().all(|id| command.get_arguments().any(|arg| arg.get_id() == id))
 }
 
-fn is_of_changes(arg: &&Arg) -> bool {
+fn is_of_changes(arg: &Arg) -> bool {
     OF_CHANGES.iter().any(|id| arg.get_id() == id)
 }
 
