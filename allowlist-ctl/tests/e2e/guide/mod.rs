@@ -36,6 +36,7 @@ pages! {
     roles_and_audit: "roles.md", redis(Some("203.0.113.7"));
     how_it_works: "how.md", redis(Some("203.0.113.7"));
     security: "security.md", Machine::installed();
+    performance: "performance.md", redis(Some("203.0.113.7"));
     commands_of_the_reference: "reference/commands.md", Machine::new();
     configuration_of_the_reference: "reference/configuration.md", Machine::installed();
     api_of_the_reference: "reference/api.md", redis(Some("203.0.113.7"));
