@@ -78,7 +78,9 @@ fn the_command_line_shows_the_trail() -> Result<()> {
     let rows: Vec<_> = trail["rows"].as_array().context("no rows")?.iter().collect();
     ensure!(rows.len() == 3 && rows[2]["result"] == "refused", "{trail}");
     let told = server.done(&["audit", "--verify"])?;
-    ensure!(told == "The audit trail is whole: 4 rows, 1 to 4\n", "{told}");
+    let (told, hash) = told.split_once("with this hash:\n").context("no hash")?;
+    ensure!(told.starts_with("The audit trail is whole: 4 rows, 1 to 4\n"), "{told}");
+    ensure!(server.log().contains(&format!("audit=4 hash={}", hash.trim())), "{hash}");
     Ok(())
 }
 

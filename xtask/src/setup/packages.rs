@@ -41,7 +41,7 @@ pub(super) const NETWORK: Group =
 /// The servers that are protected in the demo and the tests, and their clients.
 pub(super) const SERVERS: Group = Group {
     purpose: "servers to protect",
-    packages: &["redis-server", "redis-tools", "postgresql", "nginx", "curl"],
+    packages: &["redis-server", "redis-tools", "postgresql", "nginx", "curl", "jq"],
 };
 
 /// How operators come to a server, and become root there.

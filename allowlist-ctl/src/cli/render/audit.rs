@@ -124,7 +124,7 @@ fn clipped(text: &str, room: usize) -> String {
     }
 }
 
-/// Writes whether the trail is whole, or where it was altered first.
+/// Writes whether the trail is whole, and the hash to compare with the daemon's log; or where it was altered first.
 ///
 /// # Errors
 /// What `out` answers.
@@ -133,7 +133,7 @@ pub(in crate::cli) fn verification(
     out: &mut dyn Write,
     paint: Paint,
 ) -> io::Result<()> {
-    let AuditVerification { rows, first, last, pruned, broken, .. } = verification;
+    let AuditVerification { rows, first, last, pruned, head_hash, broken } = verification;
     if let Some(broken) = broken {
         let sentence = format!("The audit trail was altered at {broken}");
         return writeln!(out, "{}", paint.paint(Style::Error, &sentence));
@@ -144,7 +144,13 @@ pub(in crate::cli) fn verification(
         (rows, Some(first), Some(last)) => format!("{rows} rows, {first} to {last}"),
         _ => format!("no rows{pruned}"),
     };
-    writeln!(out, "The audit trail is {}: {rows}", paint.paint(Style::Good, "whole"))
+    writeln!(out, "The audit trail is {}: {rows}", paint.paint(Style::Good, "whole"))?;
+    let Some(last) = last else { return Ok(()) };
+    writeln!(
+        out,
+        "The daemon's log, too, should have row {last} with this hash:\n{}",
+        clean(head_hash)
+    )
 }
 
 #[cfg(test)]

@@ -130,7 +130,8 @@ fn a_trail_that_was_altered_is_a_failure() {
     let whole = r#"{"rows":2,"first":1,"last":2,"pruned":0,"head_hash":"00","broken":null}"#;
     let altered = whole.replace("null", r#"{"id":2,"what":"altered"}"#);
     let (exit, stdout, ..) = typed("audit --verify", &[http(200, whole)]);
-    assert_eq!((exit, &*stdout), (0, "The audit trail is whole: 2 rows, 1 to 2\n"));
+    assert_eq!(exit, 0);
+    assert!(stdout.starts_with("The audit trail is whole: 2 rows, 1 to 2\n"), "{stdout}");
     let (exit, stdout, stderr, _) = typed("audit --verify", &[http(200, &altered)]);
     assert_eq!(exit, 1);
     assert!(stdout.starts_with("The audit trail was altered at row 2: "), "{stdout}");

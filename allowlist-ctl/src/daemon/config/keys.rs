@@ -1,4 +1,4 @@
-//! The configuration that a package brings, and its manual page, have every key there is and no other.
+//! The configuration that a package brings, its manual page and its page of the guide have every key there is and no other.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use super::*;
 
 const PACKAGED: &str = include_str!("../../../package/allowlistd.toml");
 const PAGE: &str = include_str!("../../../man/allowlistd.toml.5");
+const GUIDE: &str = include_str!("../../../../docs/reference/configuration.md");
 /// What is taken for another key.
 const SYNONYM: &str = "engine.engine";
 
@@ -86,4 +87,23 @@ fn the_example_in_the_manual_page_is_a_configuration() {
     let example = example.replace(r"\(dq", "\"").replace(r"\-", "-");
     let settings = merge(toml::from_str(&example).unwrap(), &Args::default()).unwrap();
     assert_eq!(settings.interfaces.len(), 2);
+}
+
+#[test]
+fn the_page_of_the_guide_has_every_key_and_no_other_with_its_default() {
+    let rows = GUIDE.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let listed: BTreeSet<String> = rows.map(str::to_owned).collect();
+    assert_eq!(listed, keys("", ""));
+
+    let (_, rest) = GUIDE.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let found = merge(toml::from_str(example).unwrap(), &Args::default()).unwrap();
+    let defaults = merge(ConfigFile::default(), &Args::default()).unwrap();
+    let interface = &found.interfaces[0];
+    assert_eq!((interface.mode, interface.fragments), (Some(XdpMode::default()), Fragments::Pass));
+    assert_eq!(Settings { interfaces: vec![], ..found }, defaults);
+    // The commented ones, too, are keys.
+    let all = example.replace("\n# ", "\n");
+    let all = merge(toml::from_str(&all).unwrap(), &Args::default()).unwrap();
+    assert_eq!(all.metrics, Some("127.0.0.1:9777".parse().unwrap()));
 }

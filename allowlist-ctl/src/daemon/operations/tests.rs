@@ -128,3 +128,38 @@ fn a_type_that_is_read_and_told_has_two_schemas_where_they_differ() {
     assert_eq!(schema["$ref"], "#/components/schemas/ServiceDocumentRequest");
     assert_eq!(schemas["NameRequest"], Value::Null);
 }
+
+/// The guide's page about all this.
+const GUIDE: &str = include_str!("../../../../docs/reference/api.md");
+
+/// The rows of the page's table that is headed so.
+fn rows_of_the_guide(heading: &str) -> Vec<&'static str> {
+    let (_, table) = GUIDE.split_once(heading).unwrap();
+    table.lines().skip(2).take_while(|line| line.starts_with("| ")).collect()
+}
+
+#[test]
+fn the_guide_lists_every_operation_with_its_role() {
+    let row = |it: &super::Operation| {
+        let method = it.method.to_uppercase();
+        format!("| `{method} {}` | {} | {} |", it.path, it.role.told(), it.summary)
+    };
+    let expected: Vec<String> = operations().iter().map(row).collect();
+    let listed = rows_of_the_guide("| request | for | does |");
+    assert_eq!(listed, expected, "docs/reference/api.md should have\n{}", expected.join("\n"));
+}
+
+#[test]
+fn the_guide_lists_every_code_with_its_status() {
+    let failures = operations().into_iter().flat_map(|operation| operation.failures);
+    let expected: BTreeSet<(String, String)> = failures
+        .map(|code| (json!(code).as_str().unwrap().to_owned(), code.http_status().to_string()))
+        .collect();
+    let cells = |row: &str| {
+        let mut cells = row.split('|').skip(1).map(|cell| cell.trim().trim_matches('`').to_owned());
+        (cells.next().unwrap(), cells.next().unwrap())
+    };
+    let listed: BTreeSet<(String, String)> =
+        rows_of_the_guide("| code | status | means |").into_iter().map(cells).collect();
+    assert_eq!(listed, expected);
+}

@@ -10,6 +10,7 @@
 //!   three dots stands for any. `text example` is not compared.
 //! - A block whose first line is a comment with the name of a file is that file, which is written. Any other language has to
 //!   have such a line, but for `toml`, which is the daemon's configuration without it.
+//! - A block in a comment of HTML is one like any other, which readers do not see: what a service manager or another host does.
 
 use std::{
     fs,

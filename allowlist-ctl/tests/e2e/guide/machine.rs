@@ -92,8 +92,11 @@ impl Machine {
     /// Starts the daemon, with what its configuration says.
     pub(crate) fn start(&mut self) -> Result<()> {
         self.typed("server", "allowlistd >/var/log/allowlistd.log 2>&1 &")?;
-        until("the daemon", 3 * PATIENCE, || self.typed("server", "allowlist-ctl status").ok())?;
-        Ok(())
+        until("the daemon", 3 * PATIENCE, || self.typed("server", "allowlist-ctl status").ok())
+            .with_context(|| {
+                self.typed("server", "cat /var/log/allowlistd.log").unwrap_or_default()
+            })
+            .map(drop)
     }
 
     /// Writes a file there, and the directories that it is in; a name alone is where operators type.

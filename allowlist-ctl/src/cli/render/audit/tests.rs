@@ -125,10 +125,18 @@ fn a_text_is_clipped_by_its_characters() {
 }
 
 #[test]
-fn a_verification_is_one_line() {
+fn a_verification_has_the_hash_to_compare_with_the_log() {
     let table = [
-        (json!([812, 41, 852, 40, null]), "The audit trail is whole: 812 rows, 41 to 852\n"),
-        (json!([1, 41, 41, 40, null]), "The audit trail is whole: 1 row, 41\n"),
+        (
+            json!([812, 41, 852, 40, null]),
+            "The audit trail is whole: 812 rows, 41 to 852\n\
+             The daemon's log, too, should have row 852 with this hash:\n00ff\n",
+        ),
+        (
+            json!([1, 41, 41, 40, null]),
+            "The audit trail is whole: 1 row, 41\n\
+             The daemon's log, too, should have row 41 with this hash:\n00ff\n",
+        ),
         (json!([0, null, null, 0, null]), "The audit trail is whole: no rows\n"),
         (json!([0, null, null, 40, null]), "The audit trail is whole: no rows (40 were pruned)\n"),
         (
