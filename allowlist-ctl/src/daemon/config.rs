@@ -168,7 +168,9 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
         }
     }
     if args.xdp_mode.is_some() {
-        interfaces.iter_mut().for_each(|interface| interface.mode = args.xdp_mode);
+        for interface in &mut interfaces {
+            interface.mode = args.xdp_mode;
+        }
     }
     for interface in &interfaces {
         check_interface_name(&interface.name)?;
