@@ -139,13 +139,13 @@ pub(super) async fn replace(
     let is_text = is_text(&request);
     let read = move |body: &[u8]| Ok(Change::Replace { name, entries: entries_of(body, is_text)? });
     let ask = Ask { limit: MAX_LIST_BODY, ..Ask::editor("replace", &editors, &list) };
-    let _turn = office.turn().await?;
+    let _turn = office.turn(&caller(&request)?).await?;
     office.make(ask, request, read).await
 }
 
 pub(super) async fn apply(State(office): State<Office>, request: Request) -> Answered<Changed> {
     let ask = Ask { action: "apply", subject: None, needs: Needs::Admin, limit: MAX_LIST_BODY };
-    let _turn = office.turn().await?;
+    let _turn = office.turn(&caller(&request)?).await?;
     office.make(ask, request, |body| Ok(Change::Apply(plan(read_json(body)?)?))).await
 }
 

@@ -92,7 +92,7 @@ async fn try_out(
     office.access.require_admin(&caller)?;
     let settings: TrialQuery = query(request.uri())?;
     check_length(settings.seconds)?;
-    let _turn = office.turn().await?;
+    let _turn = office.turn(&caller).await?;
     let body = body(request, MAX_LIST_BODY).await?;
     let change = at_length(move || read(&body)).await?;
     office.desk.try_out(change, settings, caller).await.map(Answer)

@@ -38,8 +38,9 @@ pub(super) struct Office {
     pub(super) access: Arc<Access>,
     /// What `/v1/openapi.json` says.
     pub(super) description: Bytes,
-    /// Large lists are read one at a time, so that memory is bounded.
+    /// Large lists are read one at a time, so that memory is bounded; one more of admins, whom nobody is to keep out.
     large: Arc<Semaphore>,
+    large_of_admins: Arc<Semaphore>,
 }
 
 pub(super) type Answered<T> = Result<Answer<T>, Problem>;
@@ -55,6 +56,7 @@ pub(super) fn router(desk: Desk, shared: Arc<Shared>, access: Arc<Access>) -> Ro
         access,
         description,
         large: Arc::new(Semaphore::new(1)),
+        large_of_admins: Arc::new(Semaphore::new(1)),
     })
 }
 
@@ -227,7 +229,12 @@ impl Office {
     }
 
     /// Waits for the turn to read a large body.
-    pub(super) async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
-        self.large.acquire().await.map_err(|error| Problem::new(ErrorCode::Failed, error))
+    pub(super) async fn turn(
+        &self,
+        caller: &Caller,
+    ) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        let is_admin = self.access.is_admin(caller);
+        let turns = if is_admin { &self.large_of_admins } else { &self.large };
+        turns.acquire().await.map_err(|error| Problem::new(ErrorCode::Failed, error))
     }
 }

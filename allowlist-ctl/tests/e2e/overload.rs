@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{Read as _, Write as _},
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     process::{Child, Command, Stdio},
 };
@@ -82,6 +82,27 @@ fn nobody_can_keep_root_out() -> Result<()> {
     clients_at_once(&server)?;
     drop(streams);
     serves_again(&server)
+}
+
+#[test]
+fn a_long_list_that_an_editor_does_not_end_sending_keeps_no_admin_waiting() -> Result<()> {
+    let access = "[[access.editor]]\nname = \"redis\"\nwho = [\"65534\"]\n";
+    let server = Server::for_users(&format!("[access]\n{access}"))?;
+    server.done(&["protect", "redis", "tcp/6379"])?;
+    let mut slow = as_nobody(|| UnixStream::connect(server.socket()))??;
+    slow.write_all(
+        b"PUT /v1/lists/redis HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n",
+    )?;
+    // It is being read.
+    let mut told = [0; 12];
+    slow.read_exact(&mut told)?;
+    ensure!(told == *b"HTTP/1.1 100", "{told:?}");
+    let list = server.write("redis.txt", "10.77.0.2\n")?;
+    let mut replace = server.network.server.namespace.command("timeout");
+    replace.args(["10", CTL, "replace", "redis", "-f", &list]);
+    let outcome: Outcome = replace.env("ALLOWLIST_SOCKET", server.socket()).output()?.into();
+    ensure!(outcome.code == Some(0), "{outcome:?}");
+    Ok(())
 }
 
 /// Many commands at once: all of them are done, one after another.

@@ -107,21 +107,34 @@ fn key(name: &Name, path: &Path) -> String {
     format!("{name}:{}", path.display())
 }
 
-/// How long a command waits for a file that is to be followed.
+/// How long a command waits for files that are to be followed.
 const SOON: Duration = Duration::from_secs(2);
 
-/// What is in a file just now, as [`follow::read_now`] has it; nothing where a file system that hangs does not say so
-/// soon.
-fn read_soon(path: &Path) -> Result<Option<Vec<u8>>, FollowError> {
-    let (sender, content) = mpsc::channel();
-    let path = path.to_owned();
-    let reader = move || {
-        // Whoever has stopped waiting is told by the follower.
-        let _ = sender.send(follow::read_now(&path));
-    };
-    match thread::Builder::new().name("read".into()).spawn(reader) {
-        Ok(_) => content.recv_timeout(SOON).unwrap_or(Ok(None)),
-        Err(_) => Ok(None),
+/// A file that is being read, as [`follow::read_now`] does it, beside whoever wants to know what is in it.
+struct Reading {
+    group: Name,
+    path: PathBuf,
+    content: mpsc::Receiver<Result<Option<Vec<u8>>, FollowError>>,
+}
+
+impl Reading {
+    fn begin(group: Name, path: PathBuf) -> Self {
+        let (sender, content) = mpsc::channel();
+        let file = path.clone();
+        let reader = move || {
+            // Whoever has stopped waiting is told by the follower.
+            let _ = sender.send(follow::read_now(&file));
+        };
+        if let Err(error) = thread::Builder::new().name("read".into()).spawn(reader) {
+            warn!("{} is read later: cannot start a thread: {error}", path.display());
+        }
+        Self { group, path, content }
+    }
+
+    /// What is in it; nothing where a file system that hangs has not said so by then.
+    fn content(&self, deadline: Instant) -> Result<Option<Vec<u8>>, FollowError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.content.recv_timeout(left).unwrap_or(Ok(None))
     }
 }
 
@@ -159,11 +172,19 @@ impl Owner {
         change: &Change,
         outcome: &mut Outcome,
     ) -> Result<Vec<FileRead>, Problem> {
+        let begun = begun(&self.policy, &outcome.policy, change).into_iter();
+        let followed = begun.filter_map(|group| {
+            let path = outcome.policy.groups.get(&group)?.follow.clone()?;
+            Some(Reading::begin(group, path))
+        });
+        // All at once, so that many that hang take no longer than one.
+        let readings: Vec<Reading> = followed.collect();
+        let deadline = Instant::now() + SOON;
         let mut files = Vec::new();
-        for group in begun(&self.policy, &outcome.policy, change) {
-            let follow = outcome.policy.groups.get(&group).and_then(|group| group.follow.clone());
-            let Some(path) = follow else { continue };
-            let found = match read_soon(&path) {
+        for reading in readings {
+            let content = reading.content(deadline);
+            let Reading { group, path, .. } = reading;
+            let found = match content {
                 Ok(Some(content)) => match entries_of(&content) {
                     Ok(entries) => {
                         outcome
