@@ -13,3 +13,4 @@ mod patience;
 pub mod policy;
 pub mod store;
 mod version;
+mod words;

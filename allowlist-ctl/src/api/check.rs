@@ -148,16 +148,7 @@ pub enum CheckVerdict {
     Dropped,
 }
 
-impl CheckVerdict {
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Admitted => "admitted",
-            Self::Dropped => "dropped",
-        }
-    }
-}
+crate::words::words!(CheckVerdict { Admitted: "admitted", Dropped: "dropped" });
 
 /// Why a packet is judged as it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -26,17 +26,7 @@ pub enum EngineKind {
     Flat,
 }
 
-impl EngineKind {
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Lpm => "lpm",
-            Self::Flat => "flat",
-        }
-    }
-}
+crate::words::words!(EngineKind { Auto: "auto", Lpm: "lpm", Flat: "flat" });
 
 /// What a list of prefixes is in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -22,20 +22,7 @@ pub enum EventKind {
     Interface,
 }
 
-impl EventKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Drop, Self::Change, Self::Interface];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Change => "change",
-            Self::Interface => "interface",
-        }
-    }
-}
+crate::words::words!(EventKind { Drop: "drop", Change: "change", Interface: "interface" });
 
 /// Some kinds of events; as text their words with commas between them.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize)]

@@ -54,19 +54,7 @@ impl FromStr for SshSession {
     }
 }
 
-impl TryFrom<String> for SshSession {
-    type Error = InvalidSession;
-
-    fn try_from(text: String) -> Result<Self, InvalidSession> {
-        text.parse()
-    }
-}
-
-impl From<SshSession> for String {
-    fn from(session: SshSession) -> Self {
-        session.to_string()
-    }
-}
+crate::words::text_form!(SshSession, InvalidSession);
 
 #[cfg(test)]
 mod tests {

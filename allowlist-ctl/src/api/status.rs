@@ -94,24 +94,14 @@ pub enum DegradedPart {
     Copy,
 }
 
-impl DegradedPart {
-    /// Every part.
-    pub const ALL: [Self; 6] =
-        [Self::Kernel, Self::Store, Self::Pins, Self::Interfaces, Self::Revert, Self::Copy];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::Store => "store",
-            Self::Pins => "pins",
-            Self::Interfaces => "interfaces",
-            Self::Revert => "revert",
-            Self::Copy => "copy",
-        }
-    }
-}
+crate::words::words!(DegradedPart {
+    Kernel: "kernel",
+    Store: "store",
+    Pins: "pins",
+    Interfaces: "interfaces",
+    Revert: "revert",
+    Copy: "copy"
+});
 
 /// Packets and their bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -163,6 +153,13 @@ pub enum InterfaceState {
     Detached,
 }
 
+crate::words::words!(InterfaceState {
+    Attached: "attached",
+    Missing: "missing",
+    Failed: "failed",
+    Detached: "detached"
+});
+
 /// Whether a service admits everyone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +169,8 @@ pub enum ServiceState {
     /// Only those that its entries allow are admitted.
     Closed,
 }
+
+crate::words::words!(ServiceState { Open: "open", Closed: "closed" });
 
 /// A group.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -14,7 +14,7 @@ use clap::{
 pub(super) use self::options::{
     ChangeArgs, CheckArgs, EndArgs, EntryArgs, LearnArgs, ModeArg, ProtectArgs, Shell, TryArgs,
 };
-use crate::kernel::XdpMode;
+use crate::{api::DEFAULT_SOCKET, kernel::XdpMode};
 
 const AFTER_HELP: &str = "\
 A first session:
@@ -25,8 +25,6 @@ A first session:
 Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing,
 5 refused by a guard or not confirmed, 6 not found, 7 revision conflict,
 10 `check` says dropped";
-
-const DEFAULT_SOCKET: &str = "/run/allowlist/allowlistd.sock";
 
 /// An empty variable is one that is not set.
 pub(super) fn socket_at(text: OsString) -> PathBuf {

@@ -260,7 +260,7 @@ impl Error {
                 Some("give a file that is there and that you may read".to_owned())
             }
             Self::File(FileError::TooLarge { .. }) => {
-                Some("split it into several lists".to_owned())
+                Some("a list can be split: put a part of it into a group that the service includes".to_owned())
             }
             _ => None,
         }

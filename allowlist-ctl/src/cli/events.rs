@@ -1,5 +1,7 @@
 //! Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
+use serde::de::DeserializeOwned;
+
 use super::error::Error;
 
 /// No event of the daemon is nearly as long, in bytes.
@@ -12,6 +14,16 @@ pub(super) struct Event {
     pub(super) name: String,
     /// What it tells.
     pub(super) data: String,
+}
+
+impl Event {
+    /// What it tells, read.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`]
+    pub(super) fn document<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.data).map_err(|error| Error::Unreadable(error.to_string()))
+    }
 }
 
 /// Makes events of the pieces in which they come.

@@ -1,4 +1,4 @@
-//! The file of `replace`.
+//! A file whose text is sent to the daemon: a list, a policy, assertions.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 
 use crate::api::MAX_LIST_BODY;
 
-/// A file that is no list.
+/// A file that cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     /// It cannot be read.
@@ -22,22 +22,22 @@ pub(super) enum FileError {
         source: io::Error,
     },
     /// It is not text.
-    #[error("line {line} of {name} is not UTF-8 text; nothing was changed")]
+    #[error("line {line} of {name} is not UTF-8 text; nothing was sent")]
     Encoding {
         /// Its name.
         name: String,
         /// The line's number, from 1.
         line: usize,
     },
-    /// It is larger than any list may be.
-    #[error("{name} is larger than {} MiB, the most that a list may be", MAX_LIST_BODY >> 20)]
+    /// It is larger than the daemon takes.
+    #[error("{name} is larger than {} MiB, the most that is taken", MAX_LIST_BODY >> 20)]
     TooLarge {
         /// Its name.
         name: String,
     },
 }
 
-/// Reads a list; `-` is standard input.
+/// Reads it; `-` is standard input.
 ///
 /// # Errors
 /// [`FileError`]
@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path, stdin: &mut dyn io::BufRead) -> Result<Bytes, Fi
 fn read_from(input: impl Read, name: &str) -> Result<Bytes, FileError> {
     let name = || name.to_owned();
     let mut bytes = Vec::new();
-    // One byte more than may be, to tell a list that is too large from one that just fits.
+    // One byte more than may be, to tell a file that is too large from one that just fits.
     let limit = u64::try_from(MAX_LIST_BODY).unwrap_or(u64::MAX).saturating_add(1);
     let read = input.take(limit).read_to_end(&mut bytes);
     read.map_err(|source| FileError::Read { name: name(), source })?;
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_from_a_file_or_from_standard_input() {
+    fn a_text_is_read_from_a_file_or_from_standard_input() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("office.txt");
         std::fs::write(&path, "10.0.0.1 # Büro\n").unwrap();
@@ -85,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_named() {
+    fn what_cannot_be_sent_is_named() {
         let mut stdin: &[u8] = b"10.0.0.1\n\n10.0.0.2 # \xff\n";
         let error = read(Path::new("-"), &mut stdin).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 3 of standard input is not UTF-8 text; nothing was changed"
+            "line 3 of standard input is not UTF-8 text; nothing was sent"
         );
         let error = read(Path::new("/nowhere/list"), &mut stdin).unwrap_err();
         assert_eq!(
@@ -98,9 +98,6 @@ mod tests {
             "cannot read /nowhere/list: No such file or directory (os error 2)"
         );
         let endless = read_from(io::repeat(b'\n'), "zeros").unwrap_err();
-        assert_eq!(
-            endless.to_string(),
-            "zeros is larger than 256 MiB, the most that a list may be"
-        );
+        assert_eq!(endless.to_string(), "zeros is larger than 256 MiB, the most that is taken");
     }
 }

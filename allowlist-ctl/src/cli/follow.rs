@@ -1,14 +1,6 @@
 //! Dropped packets as they come.
 
-use serde::de::DeserializeOwned;
-
-use super::{
-    client::Reply,
-    console::Console,
-    error::Error,
-    events::{Event, Events},
-    render::LiveDrops,
-};
+use super::{client::Reply, console::Console, error::Error, events::Events, render::LiveDrops};
 use crate::api::{DroppedPacket, LostEvents};
 
 /// Shows dropped packets until the daemon ends, each at once.
@@ -37,11 +29,11 @@ pub(super) fn follow(
             match event.name.as_str() {
                 "drop" | "lost" if json => writeln!(console.stdout, "{}", event.data)?,
                 "drop" => {
-                    let packet: DroppedPacket = document(&event)?;
+                    let packet: DroppedPacket = event.document()?;
                     table.row(&packet, console.stdout, console.paint)?;
                 }
                 "lost" => {
-                    let LostEvents { events } = document(&event)?;
+                    let LostEvents { events } = event.document()?;
                     let packets = if events == 1 { "packet is" } else { "packets are" };
                     let warning = format!("{events} {packets} not shown, for they came too fast");
                     console.warn(&[warning])?;
@@ -51,10 +43,6 @@ pub(super) fn follow(
             }
         }
     }
-}
-
-fn document<T: DeserializeOwned>(event: &Event) -> Result<T, Error> {
-    serde_json::from_str(&event.data).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
 #[cfg(test)]

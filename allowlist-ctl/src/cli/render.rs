@@ -28,10 +28,7 @@ pub(super) use self::{
 };
 use crate::{
     api::ServiceState,
-    policy::{
-        Name, Prefix,
-        service::{Action, Mode, WhenEmpty},
-    },
+    policy::{Name, Prefix},
 };
 
 /// What to type where nothing is protected.
@@ -90,38 +87,6 @@ fn join<T: ToString>(things: impl IntoIterator<Item = T>, separator: &str) -> St
 fn destination(prefix: &Prefix) -> String {
     let net = prefix.net();
     if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
-}
-
-/// The word for an action.
-pub(super) const fn action_name(action: Action) -> &'static str {
-    match action {
-        Action::Drop => "drop",
-        Action::Reject => "reject",
-    }
-}
-
-/// The word for what a service without entries does.
-pub(super) const fn when_empty_name(when_empty: WhenEmpty) -> &'static str {
-    match when_empty {
-        WhenEmpty::Open => "open",
-        WhenEmpty::Closed => "closed",
-    }
-}
-
-/// The word for a mode.
-pub(super) const fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Monitor => "monitor",
-        Mode::Off => "off",
-    }
-}
-
-const fn state_name(state: ServiceState) -> &'static str {
-    match state {
-        ServiceState::Open => "open",
-        ServiceState::Closed => "closed",
-    }
 }
 
 #[cfg(test)]

@@ -17,13 +17,12 @@ use super::{
 };
 use crate::{
     api::DEFAULT_SOCKET,
+    host::{MAX_INTERFACE_NAME, is_interface_name},
     kernel::{EngineSettings, XdpMode},
 };
 
 const STATE_DIR: &str = "/var/lib/allowlist";
 const BPFFS: &str = "/sys/fs/bpf";
-/// Names of interfaces are shorter than IFNAMSIZ (linux/if.h), the final zero included.
-const MAX_INTERFACE_NAME: usize = 15;
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -201,19 +200,16 @@ fn merge(file: ConfigFile, args: &Args) -> anyhow::Result<Settings> {
     })
 }
 
-/// Checks that a name can be one of an interface (`dev_valid_name` in Linux).
+/// Checks that a name can be one of an interface.
 ///
 /// # Errors
 /// A sentence.
 pub(super) fn check_interface_name(name: &str) -> anyhow::Result<()> {
-    let unusable = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
-    if name.is_empty() || name.len() > MAX_INTERFACE_NAME || name == "." || name == ".." {
+    if !is_interface_name(name) {
         bail!(
-            "'{name}' is not the name of an interface: they have 1 to {MAX_INTERFACE_NAME} bytes"
+            "'{}' is not the name of an interface: they have 1 to {MAX_INTERFACE_NAME} bytes, no space, '/' or ':'",
+            name.escape_debug()
         );
-    }
-    if name.contains(unusable) {
-        bail!("'{}' is not the name of an interface", name.escape_debug());
     }
     Ok(())
 }

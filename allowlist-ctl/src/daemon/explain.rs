@@ -13,7 +13,7 @@ use crate::{
 /// A change in the words of its command.
 pub(super) fn in_words(change: &Change) -> String {
     match change {
-        Change::SetMode { name, mode } => format!("mode {name} {mode:?}").to_lowercase(),
+        Change::SetMode { name, mode } => format!("mode {name} {}", mode.word()),
         Change::Restore(policy) => format!("rollback to {}", policy.revision),
         _ => match change.name() {
             Some(name) => format!("{} {name}", change.verb()),

@@ -9,6 +9,7 @@ pub(crate) mod changes;
 mod connections;
 mod links;
 mod listeners;
+mod names;
 pub(crate) mod netlink;
 mod routes;
 mod topology;
@@ -17,5 +18,6 @@ pub use self::{
     addresses::addresses,
     connections::{Connection, established},
     listeners::{Listener, Listeners, Transport, listeners},
+    names::{MAX_INTERFACE_NAME, is_interface_name},
     topology::Topology,
 };

@@ -17,6 +17,8 @@ pub enum AuditResult {
     Failed,
 }
 
+crate::words::words!(AuditResult { Done: "done", Refused: "refused", Failed: "failed" });
+
 /// A place at which the trail was altered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Break {

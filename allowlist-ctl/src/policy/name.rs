@@ -53,19 +53,7 @@ impl FromStr for Name {
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0.as_ref().into()
-    }
-}
+crate::words::text_form!(Name, InvalidName);
 
 impl Borrow<str> for Name {
     fn borrow(&self) -> &str {

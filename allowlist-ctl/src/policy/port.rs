@@ -88,19 +88,7 @@ fn parse_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| digits && *port != 0)
 }
 
-impl TryFrom<String> for Ports {
-    type Error = InvalidPorts;
-
-    fn try_from(text: String) -> Result<Self, InvalidPorts> {
-        text.parse()
-    }
-}
-
-impl From<Ports> for String {
-    fn from(ports: Ports) -> Self {
-        ports.to_string()
-    }
-}
+crate::words::text_form!(Ports, InvalidPorts);
 
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

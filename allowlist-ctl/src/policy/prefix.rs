@@ -210,19 +210,7 @@ impl PartialOrd for Prefix {
     }
 }
 
-impl TryFrom<String> for Prefix {
-    type Error = InvalidPrefix;
-
-    fn try_from(text: String) -> Result<Self, InvalidPrefix> {
-        text.parse()
-    }
-}
-
-impl From<Prefix> for String {
-    fn from(prefix: Prefix) -> Self {
-        prefix.to_string()
-    }
-}
+crate::words::text_form!(Prefix, InvalidPrefix);
 
 impl From<Ipv4Net> for Prefix {
     fn from(net: Ipv4Net) -> Self {

@@ -20,6 +20,8 @@ pub enum Mode {
     Off,
 }
 
+crate::words::words!(Mode { Enforce: "enforce", Monitor: "monitor", Off: "off" });
+
 /// What becomes of a packet that a service in mode enforce denies.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -31,6 +33,8 @@ pub enum Action {
     Reject,
 }
 
+crate::words::words!(Action { Drop: "drop", Reject: "reject" });
+
 /// What a service without entries does.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +45,8 @@ pub enum WhenEmpty {
     /// Admits no one.
     Closed,
 }
+
+crate::words::words!(WhenEmpty { Open: "open", Closed: "closed" });
 
 /// A named set of ports, protected together.
 #[derive(Clone, Debug, Default)]

@@ -2,10 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::{
-    api::{DocumentEntry, EntrySpec, GroupDocument, PolicyDocument, ServiceDocument},
-    cli::render::{action_name, mode_name, when_empty_name},
-};
+use crate::api::{DocumentEntry, EntrySpec, GroupDocument, PolicyDocument, ServiceDocument};
 
 const HEADING: &str = "\
 # The policy of allowlistd, as `allowlist-ctl export` prints it. To make it so:
@@ -54,9 +51,9 @@ fn print_service(service: &ServiceDocument, out: &mut dyn Write) -> io::Result<(
     for (key, values) in limits.into_iter().filter(|(_, values)| !values.is_empty()) {
         writeln!(out, "{key} = {}", array(values.into_iter()))?;
     }
-    writeln!(out, "mode = \"{}\"", mode_name(*mode))?;
-    writeln!(out, "action = \"{}\"", action_name(*action))?;
-    writeln!(out, "when_empty = \"{}\"", when_empty_name(*when_empty))?;
+    writeln!(out, "mode = \"{}\"", mode.word())?;
+    writeln!(out, "action = \"{}\"", action.word())?;
+    writeln!(out, "when_empty = \"{}\"", when_empty.word())?;
     print_entries(entries, out)
 }
 

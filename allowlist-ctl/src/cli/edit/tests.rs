@@ -155,7 +155,7 @@ fn a_text_that_is_not_taken_is_kept() {
             1,
             "--wait' ended with exit status: 3; nothing was changed\n",
         ),
-        ("printf '::1\\n\\377\\n' > \"$1\"", None, 1, "is not UTF-8 text; nothing was changed\n"),
+        ("printf '::1\\n\\377\\n' > \"$1\"", None, 1, "is not UTF-8 text; nothing was sent\n"),
     ];
     for (script, answer, exit, said) in table {
         let answers: Vec<_> = answer.map(|(status, body)| http(status, body)).into_iter().collect();

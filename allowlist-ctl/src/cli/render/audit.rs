@@ -88,12 +88,12 @@ fn revision(row: &AuditRow) -> String {
 }
 
 fn result(result: AuditResult) -> Cell {
-    let (word, style) = match result {
-        AuditResult::Done => ("done", Style::Plain),
-        AuditResult::Refused => ("refused", Style::Alarm),
-        AuditResult::Failed => ("failed", Style::Error),
+    let style = match result {
+        AuditResult::Done => Style::Plain,
+        AuditResult::Refused => Style::Alarm,
+        AuditResult::Failed => Style::Error,
     };
-    Cell::text(word).style(style)
+    Cell::text(result.word()).style(style)
 }
 
 /// The row's message, and what differs since.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{count, cut_lines, differences::differences, mode_name, span};
+use super::{count, cut_lines, differences::differences, span};
 use crate::{
     api::{Changed, Difference},
     cli::{
@@ -60,7 +60,7 @@ fn headline(subject: &str, deed: &Deed, changed: &Changed) -> String {
 fn what(deed: &Deed, changed: &Changed) -> String {
     match deed {
         Deed::Protect => "protected".to_owned(),
-        Deed::Mode(mode) => format!("mode {}", mode_name(*mode)),
+        Deed::Mode(mode) => format!("mode {}", mode.word()),
         Deed::Unprotect => with_removed("unprotected", changed.removed),
         Deed::Group(follow) => {
             let follows = follow.as_ref().map(|path| {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{FIRST_STEP, mode_name, time};
+use super::{FIRST_STEP, time};
 use crate::{
     api::{Check, CheckReason, CheckVerdict, CheckedEntry, Checks, Fragment, ListedBy},
     cli::{
@@ -178,7 +178,7 @@ fn reasons(check: &Check) -> Vec<String> {
         format!("without that, {} would {verb} it", told(next))
     }));
     if let Some(mode) = check.mode.filter(|_| check.would_be_dropped) {
-        let mode = mode_name(mode);
+        let mode = mode.word();
         reasons.push(format!("{name} is in mode {mode}; in mode enforce it would be dropped"));
     }
     reasons

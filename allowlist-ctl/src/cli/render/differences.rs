@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{action_name, count, destination, join, mode_name, when_empty_name};
+use super::{count, destination, join};
 use crate::{
     api::{Difference, Differences},
     cli::console::{Paint, Style, clean},
@@ -112,9 +112,9 @@ impl Terms for ServiceTerms {
             fact("interfaces", or_word(&self.interfaces, "all")),
             fact("addresses", or_word(self.addresses.iter().map(destination), "any")),
             fact("includes", or_word(&self.include, "none")),
-            fact("mode", mode_name(self.mode)),
-            fact("action", action_name(self.action)),
-            fact("when empty", when_empty_name(self.when_empty)),
+            fact("mode", self.mode.word()),
+            fact("action", self.action.word()),
+            fact("when empty", self.when_empty.word()),
         ]
     }
 

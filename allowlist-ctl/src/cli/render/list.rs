@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{FIRST_STEP, count, join, state_name, time, without_entries};
+use super::{FIRST_STEP, count, join, time, without_entries};
 use crate::{
     api::{EntryView, List, ListKind, Listing, ServiceState},
     cli::{
@@ -90,7 +90,7 @@ fn heading(list: &List) -> (Style, String) {
     let groups = (!include.is_empty()).then(|| format!(", includes {}", join(include, ", ")));
     let groups = groups.unwrap_or_default();
     let own = if entries.is_empty() { " of its own" } else { "" };
-    (Style::Heading, format!("{name}: {}, {number}{own}{groups}", state_name(state)))
+    (Style::Heading, format!("{name}: {}, {number}{own}{groups}", state.word()))
 }
 
 fn row(entry: &EntryView, list: &List, with_origin: bool) -> Vec<Cell> {

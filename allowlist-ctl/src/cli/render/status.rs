@@ -174,12 +174,12 @@ fn interfaces(interfaces: &[InterfaceStatus]) -> Table {
 }
 
 fn interface_state(state: InterfaceState) -> Cell {
-    match state {
-        InterfaceState::Attached => Cell::text("attached").style(Style::Good),
-        InterfaceState::Missing => Cell::text("missing").style(Style::Alarm),
-        InterfaceState::Failed => Cell::text("failed").style(Style::Error),
-        InterfaceState::Detached => Cell::text("detached").style(Style::Alarm),
-    }
+    let style = match state {
+        InterfaceState::Attached => Style::Good,
+        InterfaceState::Missing | InterfaceState::Detached => Style::Alarm,
+        InterfaceState::Failed => Style::Error,
+    };
+    Cell::text(state.word()).style(style)
 }
 
 /// What became of packets of no service; their kinds are told by JSON.

@@ -14,6 +14,7 @@ use crate::{
         error::Error,
         when,
     },
+    host::{MAX_INTERFACE_NAME, is_interface_name},
     policy::{
         Name, Prefix,
         entry::{parse_comment, parse_keys},
@@ -142,17 +143,10 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Whether the kernel would take it for the name of an interface (`dev_valid_name` of Linux).
 fn check_interface(name: &str) -> Result<(), String> {
-    const LONGEST: usize = libc::IFNAMSIZ - 1;
-    let is_wrong = |c: char| c == '/' || c == ':' || c.is_whitespace();
-    if name.is_empty()
-        || name.len() > LONGEST
-        || [".", ".."].contains(&name)
-        || name.contains(is_wrong)
-    {
+    if !is_interface_name(name) {
         return Err(format!(
-            "'{name}' is no name of an interface: use one that `ip link` shows, at most {LONGEST} bytes"
+            "'{name}' is no name of an interface: use one that `ip link` shows, at most {MAX_INTERFACE_NAME} bytes"
         ));
     }
     Ok(())

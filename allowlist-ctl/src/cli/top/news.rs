@@ -1,7 +1,6 @@
 //! Changes and attach state, a line each.
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 
 use crate::{
     api::{ChangeEvent, ChangeState, InterfaceState, InterfaceStatus, LostEvents},
@@ -14,10 +13,10 @@ use crate::{
 /// [`Error::Unreadable`]
 pub(super) fn news(event: &Event, now: Timestamp) -> Result<Option<String>, Error> {
     let line = match event.name.as_str() {
-        "change" => changed(&document(event)?),
-        "interface" => interface(&document(event)?, now),
+        "change" => changed(&event.document()?),
+        "interface" => interface(&event.document()?, now),
         "lost" => {
-            let LostEvents { events } = document(event)?;
+            let LostEvents { events } = event.document()?;
             format!("{} {events} events came too fast to be told", time(now))
         }
         _ => return Ok(None),
@@ -53,10 +52,6 @@ fn interface(status: &InterfaceStatus, now: Timestamp) -> String {
 
 fn time(moment: Timestamp) -> impl std::fmt::Display {
     moment.strftime("%H:%M:%SZ")
-}
-
-fn document<T: DeserializeOwned>(event: &Event) -> Result<T, Error> {
-    serde_json::from_str(&event.data).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
 #[cfg(test)]

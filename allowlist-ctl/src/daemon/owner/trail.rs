@@ -186,11 +186,7 @@ impl Owner {
         });
         self.untidy += 1;
         let (by, uid) = (deed.author.name.as_str(), deed.author.uid);
-        let result = match result {
-            AuditResult::Done => "done",
-            AuditResult::Refused => "refused",
-            AuditResult::Failed => "failed",
-        };
+        let result = result.word();
         match written {
             Ok(Appended { id, hash }) => {
                 // The level of a line is part of the code.

@@ -1,7 +1,7 @@
 //! The services of a status.
 
 use super::{
-    super::{count, destination, join, mode_name, state_name},
+    super::{count, destination, join},
     NARROW_PORTS_WIDTH, NOTE_WIDTH, PORTS_WIDTH,
 };
 use crate::{
@@ -109,7 +109,7 @@ fn mode(mode: Mode, action: Action) -> Cell {
         Mode::Monitor | Mode::Off => Style::Alarm,
     };
     let action = (action == Action::Reject).then_some("reject");
-    let lines = std::iter::once(mode_name(mode)).chain(action);
+    let lines = std::iter::once(mode.word()).chain(action);
     Cell::lines(lines.map(str::to_owned)).style(style)
 }
 
@@ -118,5 +118,5 @@ fn state(state: ServiceState) -> Cell {
         ServiceState::Open => Style::Alarm,
         ServiceState::Closed => Style::Good,
     };
-    Cell::text(state_name(state)).style(style)
+    Cell::text(state.word()).style(style)
 }

@@ -14,7 +14,7 @@ use super::{FAINT, HEADING, SELECTED, Theme, age, fit, line, unreported};
 use crate::{
     api::DropReason,
     cli::{
-        render::{drop_reason, mode_name},
+        render::drop_reason,
         top::{
             figures::{Flow, Key, Service, Source, short, short_rate},
             names::Shown,
@@ -69,11 +69,8 @@ fn draw_service(service: &Service, theme: Theme, frame: &mut Frame<'_>, cells: [
     let shown = fit(service.name.as_str(), name.width.into());
     line(frame, name, shown);
     // One that lets everyone in is the first to be looked after.
-    let (word, style) = if service.is_open {
-        ("OPEN", theme.alarm())
-    } else {
-        (mode_name(service.mode), Style::new())
-    };
+    let (word, style) =
+        if service.is_open { ("OPEN", theme.alarm()) } else { (service.mode.word(), Style::new()) };
     line(frame, mode, Line::styled(word, style));
     let flows = [
         (&service.admitted, admitted, admitted_past, theme.admitted()),

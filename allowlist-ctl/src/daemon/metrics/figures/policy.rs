@@ -10,9 +10,6 @@ use crate::{
     policy::{Entries, Policy, service::Mode},
 };
 
-const MODES: [(Mode, &str); 3] =
-    [(Mode::Enforce, "enforce"), (Mode::Monitor, "monitor"), (Mode::Off, "off")];
-
 pub(super) fn figures(shared: &Shared, policy: &Policy) -> Vec<Family> {
     let mut figures = services(policy);
     figures.extend(lists(policy));
@@ -50,8 +47,8 @@ fn services(policy: &Policy) -> Vec<Family> {
         Family::gauge("allowlist_service_mode", "1 for the mode that a service is in, else 0.");
     for (name, service) in &policy.services {
         open.put([("service", name.as_str())], truth(!policy.is_closed(service)));
-        for (mode, word) in MODES {
-            let labels = [("service", name.as_str()), ("mode", word)];
+        for mode in Mode::ALL {
+            let labels = [("service", name.as_str()), ("mode", mode.word())];
             modes.put(labels, truth(service.mode == mode));
         }
     }

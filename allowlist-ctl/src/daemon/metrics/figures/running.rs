@@ -11,12 +11,6 @@ use crate::{
     version,
 };
 
-const STATES: [(InterfaceState, &str); 4] = [
-    (InterfaceState::Attached, "attached"),
-    (InterfaceState::Missing, "missing"),
-    (InterfaceState::Failed, "failed"),
-    (InterfaceState::Detached, "detached"),
-];
 /// As [`InterfaceStatus::mode`](crate::api::InterfaceStatus::mode) has them.
 const XDP_MODES: [&str; 2] = ["native", "generic"];
 
@@ -60,8 +54,11 @@ fn interfaces(shared: &Shared) -> Vec<Family> {
     );
     for interface in shared.interfaces() {
         let name = interface.name.as_str();
-        for (state, word) in STATES {
-            states.put([("interface", name), ("state", word)], truth(interface.state == state));
+        for state in InterfaceState::ALL {
+            states.put(
+                [("interface", name), ("state", state.word())],
+                truth(interface.state == state),
+            );
         }
         for mode in XDP_MODES {
             let is_so = interface.mode.as_deref() == Some(mode);
