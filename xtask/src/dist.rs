@@ -5,6 +5,7 @@ mod archives;
 mod build;
 mod contents;
 mod links;
+mod notices;
 mod sysroot;
 mod tree;
 
@@ -55,6 +56,7 @@ pub(crate) fn make(version: &str) -> Result<Made> {
     tree::make(&built, version, &packed, &debug)?;
     let contents = contents::make(version, &directory)?;
     fs::copy(&contents, packed.join(contents::PLACE))?;
+    fs::write(packed.join(notices::PLACE), notices::make(&contents)?)?;
     let name = format!("allowlist-{version}-{}", env::consts::ARCH);
     Ok(Made {
         deb: archives::deb(version, &directory)?,

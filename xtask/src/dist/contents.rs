@@ -142,11 +142,16 @@ fn place_free(id: &str) -> String {
     )
 }
 
-/// The header of the SQLite that is compiled in.
-fn sqlite_header() -> Result<String> {
+/// What cargo knows of all crates.
+pub(super) fn metadata() -> Result<Value> {
     let mut cargo = Command::new("cargo");
     cargo.args(["metadata", "--format-version", "1", "--locked"]).current_dir(binaries::root());
-    let metadata: Value = serde_json::from_str(&output(&mut cargo)?)?;
+    Ok(serde_json::from_str(&output(&mut cargo)?)?)
+}
+
+/// The header of the SQLite that is compiled in.
+fn sqlite_header() -> Result<String> {
+    let metadata = metadata()?;
     let package = array(&metadata["packages"]).iter().find(|package| package["name"] == SQLITE);
     let manifest = package.context("nothing brings SQLite")?["manifest_path"].as_str();
     let directory = Path::new(manifest.unwrap_or_default()).parent().context("it lies nowhere")?;
@@ -212,7 +217,7 @@ fn check(list: &str, version: &str) -> Result<()> {
     Ok(())
 }
 
-fn array(value: &Value) -> &[Value] {
+pub(super) fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
