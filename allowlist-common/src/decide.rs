@@ -15,7 +15,16 @@ pub const MAX_ENDED: usize = 128;
 /// The tries that a [`PolicyTable`] refers to, and the clock that their entries end by.
 ///
 /// There are two kinds of tries, told apart by [`FLAT`]: the kernel's own, and those in [`flat`] memory.
+///
+/// The daemon may change words of the table while a packet is judged by it. Those that are changed so are read by
+/// [`Sources::load`]: a service's flags, then the number of one of its tries, and what guards the interface last. Which
+/// changes are made in place is decided by that order.
 pub trait Sources {
+    /// A word of the table, read once, and where it stands in the program.
+    #[inline(always)]
+    fn load(&self, word: &u32) -> u32 {
+        *word
+    }
     /// What a trie says about an address: a word that says nothing, allows or denies.
     #[inline(always)]
     fn deciding(&self, trie: u32, family: Family, address: Key) -> Word
@@ -135,7 +144,7 @@ fn set_aside<S: Sources>(
     {
         aside = Aside::FragmentRefused;
     }
-    let unmatched = if aside.is_unreadable() && row.guarded != 0 {
+    let unmatched = if aside.is_unreadable() && sources.load(&row.guarded) != 0 {
         Unmatched::dropped(aside)
     } else {
         Unmatched::passed(aside)
@@ -161,7 +170,8 @@ fn service_number<S: Sources>(table: &PolicyTable, row: &PortRow, sources: &S, f
 
 #[inline(always)]
 fn judge<S: Sources>(verdict: &mut Verdict, service: &ServiceRow, sources: &S, flow: &Flow) {
-    if service.flags & OPEN != 0 {
+    let flags = sources.load(&service.flags);
+    if flags & OPEN != 0 {
         verdict.judged = Judged::AdmittedOpen;
         return;
     }
@@ -169,11 +179,11 @@ fn judge<S: Sources>(verdict: &mut Verdict, service: &ServiceRow, sources: &S, f
     verdict.entry = entry;
     if allowed {
         verdict.judged = Judged::Admitted;
-    } else if service.flags & MONITOR != 0 {
+    } else if flags & MONITOR != 0 {
         verdict.judged = Judged::WouldDeny;
     } else {
         verdict.judged = Judged::Denied;
-        verdict.reject = service.flags & REJECT != 0;
+        verdict.reject = flags & REJECT != 0;
     }
 }
 
@@ -190,7 +200,7 @@ fn is_admitted_somewhere<S: Sources>(
             return false;
         }
         let service = table.service(number);
-        if service.flags & OPEN != 0 || deciding_rule(service, sources, flow).0 {
+        if sources.load(&service.flags) & OPEN != 0 || deciding_rule(service, sources, flow).0 {
             return true;
         }
     }
@@ -201,9 +211,10 @@ fn is_admitted_somewhere<S: Sources>(
 #[inline(always)]
 fn deciding_rule<S: Sources>(service: &ServiceRow, sources: &S, flow: &Flow) -> (bool, u32) {
     let trie = match flow.family {
-        Family::V4 => service.trie_v4,
-        Family::V6 => service.trie_v6,
+        Family::V4 => &service.trie_v4,
+        Family::V6 => &service.trie_v6,
     };
+    let trie = sources.load(trie);
     sources.deciding(trie, flow.family, Key::new(&flow.source)).verdict()
 }
 

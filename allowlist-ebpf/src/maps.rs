@@ -267,6 +267,13 @@ pub(crate) struct KernelTries<const CALLS: bool>;
 
 impl<const CALLS: bool> Sources for KernelTries<CALLS> {
     #[inline(always)]
+    fn load(&self, word: &u32) -> u32 {
+        // SAFETY: an aligned word of a table. It is volatile for the daemon may be storing it: it is neither read again
+        // nor moved past another one.
+        unsafe { (&raw const *word).read_volatile() }
+    }
+
+    #[inline(always)]
     fn deciding(&self, trie: u32, family: Family, address: Address) -> Word {
         if CALLS && trie & FLAT != 0 {
             Word(in_flat_memory(trie & !FLAT, address.high, address.low))
