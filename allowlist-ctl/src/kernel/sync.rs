@@ -144,7 +144,9 @@ impl Enforced {
         &mut self,
         interfaces: BTreeMap<String, Placement>,
     ) -> Result<(), SyncError> {
-        self.build_selections(&self.policy.clone(), &interfaces)?;
+        // The policy is in force already: an interface is not left without a filter for what entries may take.
+        let policy = self.policy.clone();
+        self.beyond_the_limit(|enforced| enforced.build_selections(&policy, &interfaces))?;
         let around = Surroundings { interfaces, ..self.surroundings(&self.policy) };
         let table = table::compile(&self.policy, &around)?;
         if *table != *self.live.table() {

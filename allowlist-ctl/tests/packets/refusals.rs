@@ -7,7 +7,9 @@ use std::{
 };
 
 use allowlist::{
-    kernel::{EngineKind, EngineSettings, Refusals, SyncError, boot_clock},
+    kernel::{
+        EngineKind, EngineSettings, Manner, Refusals, SyncError, XdpMode, boot_clock, interfaces,
+    },
     policy::{
         Author, Name, Policy,
         change::{Change, Settings, apply},
@@ -17,7 +19,10 @@ use allowlist::{
 use jiff::{SignedDuration, Timestamp};
 use xtask::lab::udp_frame;
 
-use crate::bed::{Bed, in_lab_of, of};
+use crate::{
+    bed::{Bed, in_lab_of, of},
+    host::LOOPBACK,
+};
 
 /// More entries than are changed in place.
 const MANY: u32 = 1100;
@@ -319,6 +324,44 @@ fn ends_are_mended_and_a_policy_is_restored_whatever_entries_may_take() {
             assert!(bed.mend_at(&clock), "{kind:?}");
             assert_eq!(judged(bed), expected, "{kind:?}");
             assert!(bed.kernel.engine().memory > 1 << 10, "{kind:?}");
+        });
+    }
+}
+
+#[test]
+fn an_interface_gets_the_filter_whatever_entries_may_take() {
+    let interface = interfaces().unwrap().into_iter().find(|one| one.ifindex == LOOPBACK).unwrap();
+    let at = |service: &str, address: &str| Change::Protect {
+        name: name(service),
+        settings: Settings {
+            ports: ["udp/7001".parse().unwrap()].into(),
+            interfaces: Some([interface.name.clone()].into()),
+            addresses: Some([address.parse().unwrap()].into()),
+            ..Settings::default()
+        },
+    };
+    let changes = [
+        at("s1", "192.0.2.1/32"),
+        at("s2", "192.0.2.2/32"),
+        add("s1", &["10.0.0.1"]),
+        add("s2", &["10.0.0.2"]),
+    ];
+    let policy = changes.iter().fold(Policy::default(), |policy, change| changed(&policy, change));
+    for kind in [EngineKind::Lpm, EngineKind::Flat] {
+        // Not even one trie of them fits.
+        in_lab_of(EngineSettings { kind, memory: 1 << 10 }, |bed| {
+            // The addresses are looked up once there is the interface.
+            bed.kernel.restore(&policy).unwrap();
+            let manner = Manner { mode: XdpMode::Generic, ..Manner::default() };
+            bed.kernel.attach(&interface, &[], manner).unwrap();
+            for (source, to, passes) in [
+                ("10.0.0.1", "192.0.2.1", true),
+                ("10.0.0.2", "192.0.2.1", false),
+                ("10.0.0.2", "192.0.2.2", true),
+            ] {
+                let frame = udp_frame(source.parse().unwrap(), to.parse().unwrap(), 7001, 0);
+                assert_eq!(bed.passes_in_kernel(&frame), passes, "{kind:?}: {source} to {to}");
+            }
         });
     }
 }
