@@ -153,7 +153,8 @@ impl Enforced {
             self.publish(table)?;
         }
         self.interfaces = around.interfaces;
-        self.trial_elsewhere()
+        self.beyond_the_limit(Self::trial_elsewhere);
+        Ok(())
     }
 
     /// Puts the table of the policy in force anew, where what it is made for beside the policy has changed.
