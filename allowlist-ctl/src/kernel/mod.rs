@@ -125,7 +125,7 @@ impl Kernel {
             events: Some(loaded.take_events()?),
             explainer: explain::Explainer::new(&mut loaded)?,
             sightings: Arc::new(Sightings::new(&mut loaded)?),
-            hits: Arc::new(hit_maps.reader(&pins)),
+            hits: Arc::new(hit_maps.reader()),
             hit_maps,
             loaded,
             enforced,
@@ -245,7 +245,7 @@ impl Kernel {
             tracing::warn!("some entries will have no last hit: {error}");
         }
         if self.hit_maps.pages() > pages {
-            self.hits = Arc::new(self.hit_maps.reader(&self.pins));
+            self.hits = Arc::new(self.hit_maps.reader());
             if let Err(error) = self.pinned.hold(&self.pins) {
                 tracing::warn!("some last hits end with this daemon: {error}");
             }

@@ -1,0 +1,62 @@
+//! What is pinned, and what the daemon makes of it.
+
+use std::{fs, os::unix::fs::MetadataExt as _, sync::Arc};
+
+use allowlist::{
+    kernel::{
+        Calls, EngineSettings, Happening, Interface, Kernel, Manner, Pinned, Pins, Refusals, Variant,
+        XdpMode, interfaces,
+    },
+    policy::{EntryIds, EntryKey, Kind, Policy},
+};
+use allowlist_common::abi::{ABI_VERSION, HITS_PAGE};
+use jiff::Timestamp;
+use xtask::lab::{Bpffs, Namespace, Scratch, link};
+
+use crate::{
+    policies::{policy, service},
+    table::build::V4,
+};
+
+const GENERIC: Manner = Manner { mode: XdpMode::Generic, strict: false, unpinned: false };
+
+/// Runs a test in a namespace with two interfaces beside loopback, over a BPF file system of its own.
+fn in_lab(test: impl FnOnce(&Pins) + Send) {
+    let (scratch, namespace) = (Scratch::new().unwrap(), Namespace::new("pinned").unwrap());
+    let bpffs = Bpffs::mount(&scratch.path().join("bpffs")).unwrap();
+    link(&namespace, "left0", &namespace, "right0").unwrap();
+    namespace.inside(|| test(&Pins::at(bpffs.path()))).unwrap();
+}
+
+/// A daemon's kernel, with the calls that it asks by.
+fn load(pins: &Pins, policy: &Policy, calls: &Calls) -> Kernel {
+    let engine = EngineSettings::default();
+    Kernel::load_one_of(&Variant::ALL, pins.clone(), policy, engine, calls.clone()).unwrap()
+}
+
+fn interface(name: &str) -> Interface {
+    interfaces().unwrap().into_iter().find(|one| one.name == name).unwrap()
+}
+
+#[test]
+fn last_hits_are_those_of_their_entries_whatever_pin_is_gone() {
+    let key = EntryKey::manual("192.0.2.66/32".parse().unwrap(), Kind::Allow);
+    let mut late = policy([(service(&["tcp/22".into()]), vec![(key, None)])]);
+    let id = HITS_PAGE + 7;
+    for service in late.services.values_mut() {
+        let service = Arc::make_mut(service);
+        let entry = service.entries.get(&key).unwrap().clone();
+        service.entries.insert(key, allowlist::policy::Entry { id, ..entry });
+    }
+    late.ids = EntryIds::from_taken([id].into_iter());
+    in_lab(|pins| {
+        let mut kernel = load(pins, &policy([]), &Calls::default());
+        fs::remove_file(pins.directory().join(format!("v{ABI_VERSION}/HITS_0"))).unwrap();
+        kernel.apply(&late).unwrap();
+        kernel.attach(&interface("lo"), &[], GENERIC).unwrap();
+        kernel.judge(&V4::to(22).frame()).unwrap();
+        let hits = kernel.hits();
+        assert!(hits.last(id, Timestamp::UNIX_EPOCH).is_some());
+        assert!(hits.last(7, Timestamp::UNIX_EPOCH).is_none());
+    });
+}
