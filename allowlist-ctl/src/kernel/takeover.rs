@@ -28,7 +28,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 impl Kernel {
-    /// The links that an earlier daemon left in force. Pins of others, and of links without an interface, are removed.
+    /// The links that an earlier daemon left in force, in the order in which they were made. Pins of others, and of links without an interface, are removed.
     ///
     /// # Errors
     /// What the file system or the kernel answered; what it does not tell about stays.
@@ -59,6 +59,8 @@ impl Kernel {
                 }
             }
         }
+        // Ids are given in order: of two with the same index, the later one is on the interface here.
+        found.sort_by_key(|pinned| pinned.link.id());
         Ok(found)
     }
 

@@ -60,3 +60,20 @@ fn last_hits_are_those_of_their_entries_whatever_pin_is_gone() {
         assert!(hits.last(7, Timestamp::UNIX_EPOCH).is_none());
     });
 }
+
+#[test]
+fn links_are_found_in_the_order_in_which_they_were_made() {
+    in_lab(|pins| {
+        let mut kernel = load(pins, &policy([]), &Calls::default());
+        let names = ["left0", "right0", "lo"];
+        for name in names {
+            kernel.attach(&interface(name), &[], GENERIC).unwrap();
+        }
+        let present = interfaces().unwrap();
+        let found = || -> Vec<String> {
+            let pinned = kernel.pinned(&present).unwrap().into_iter();
+            pinned.map(|pinned| pinned.interface).collect()
+        };
+        assert_eq!(found(), names);
+    });
+}
