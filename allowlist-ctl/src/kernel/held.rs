@@ -131,7 +131,6 @@ impl Kernel {
         };
         attached.strict = strict;
         label.clone_into(&mut attached.interface);
-        // A pin that is gone is put back with the next look.
         if let Err(error) = attached.link.label(&self.pins, label) {
             debug!("the pin of {label} keeps its name: {error}");
         }

@@ -77,3 +77,20 @@ fn links_are_found_in_the_order_in_which_they_were_made() {
         assert_eq!(found(), names);
     });
 }
+
+#[test]
+fn a_link_goes_by_its_new_name_though_its_pin_was_gone() {
+    in_lab(|pins| {
+        let mut kernel = load(pins, &policy([]), &Calls::default());
+        let link = kernel.attach(&interface("lo"), &[], GENERIC).unwrap().link();
+        fs::remove_dir_all(pins.directory().join("links")).unwrap();
+        kernel.label(link, "wan0", false);
+        let (happened, placed) = kernel.look(&interfaces().unwrap());
+        placed.unwrap();
+        assert!(matches!(happened.as_slice(), [Happening::Unpinned(_, Ok(()))]), "{happened:?}");
+        let present = interfaces().unwrap();
+        let pinned: Vec<Pinned> = kernel.pinned(&present).unwrap();
+        let names: Vec<&str> = pinned.iter().map(|pinned| pinned.interface.as_str()).collect();
+        assert_eq!(names, ["wan0"]);
+    });
+}
