@@ -237,8 +237,11 @@ impl Kernel {
         // What another service had by its number is not its own.
         let (before, after) = (numbered(self.enforced.policy()), numbered(next));
         let new: BTreeSet<u16> = after.difference(&before).map(|(number, _)| *number).collect();
-        for number in &new {
-            self.counters.reset(*number, &self.calls)?;
+        let in_force: BTreeSet<u16> = before.iter().map(|(number, _)| *number).collect();
+        let (handed_on, free): (BTreeSet<u16>, BTreeSet<u16>) =
+            new.iter().partition(|number| in_force.contains(number));
+        for number in free {
+            self.counters.reset(number, &self.calls)?;
         }
         let pages = self.hits.pages();
         if let Err(error) = self.hit_maps.cover(next.ids.highest(), &self.pins) {
@@ -251,6 +254,12 @@ impl Kernel {
             }
         }
         bring(&mut self.enforced, next)?;
+        // Until here they were those of a service in force, which would have stayed if this had failed.
+        for number in handed_on {
+            if let Err(error) = self.counters.reset(number, &self.calls) {
+                tracing::warn!("a new service goes on with the counters of a removed one: {error}");
+            }
+        }
         let is_new = |what, number| what == Sighted::Passed && new.contains(&number);
         if !new.is_empty()
             && let Err(error) = self.sightings.forget(is_new)

@@ -16,6 +16,7 @@ use allowlist::{
         entry::{NewEntry, parse_keys},
     },
 };
+use allowlist_common::abi::Judged as Verdict;
 use jiff::{SignedDuration, Timestamp};
 use xtask::lab::udp_frame;
 
@@ -364,4 +365,34 @@ fn an_interface_gets_the_filter_whatever_entries_may_take() {
             }
         });
     }
+}
+
+#[test]
+fn a_change_that_fails_leaves_the_counters_of_a_service_whose_number_it_would_have_given_away() {
+    let before = [protect("s1", 7001, &[]), add("s1", &["10.0.0.1"])];
+    let before = before.iter().fold(Policy::default(), |policy, change| changed(&policy, change));
+    let after = [protect("s9", 7001, &[]), add("s9", &["10.0.0.1", "10.0.0.2"])];
+    let after = after.iter().fold(Policy::default(), |policy, change| changed(&policy, change));
+    let frame =
+        udp_frame("10.0.0.1".parse().unwrap(), "192.0.2.1".parse().unwrap(), PORTS.start, 0);
+    in_lab_of(of(EngineKind::Lpm), |bed| {
+        bed.enforce(&before, false);
+        assert!(bed.passes_in_kernel(&frame));
+        let counted =
+            |bed: &Bed| bed.kernel.counters().service(1, Verdict::Admitted).unwrap().packets;
+        let mut failed = 0;
+        loop {
+            refuse(bed, failed, u64::MAX, libc::EPERM);
+            let Err(error) = bed.kernel.apply(&after) else { break };
+            assert_eq!(counted(bed), 1, "update {failed}: {error}");
+            failed += 1;
+        }
+        assert!(failed > 0);
+        refuse(bed, 0, 0, 0);
+        bed.kernel.apply(&before).unwrap();
+        bed.kernel.tidy();
+        assert!(bed.passes_in_kernel(&frame));
+        bed.kernel.apply(&after).unwrap();
+        assert_eq!(counted(bed), 0);
+    });
 }
