@@ -97,8 +97,8 @@ fn features(socket: &UnixDatagram, interface: &str) -> io::Result<Vec<String>> {
 
 /// A number as the two words that it takes in a structure.
 fn halves(number: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = number.to_ne_bytes();
-    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
+    let bytes = number.to_ne_bytes();
+    [0, WORD].map(|at| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[at + byte])))
 }
 
 /// The text in some words, up to the first zero.

@@ -66,6 +66,11 @@ impl Link {
         state.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
     }
 
+    /// Whether its pin is called so.
+    pub(super) fn is_called(&self, pin: &PinnedName) -> bool {
+        self.pin == *pin
+    }
+
     /// Its id.
     pub(super) const fn id(&self) -> u32 {
         self.id

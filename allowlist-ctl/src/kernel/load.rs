@@ -1,6 +1,6 @@
 //! Loading the program.
 
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
 use allowlist_common::abi::{maps, next};
 use aya::{
@@ -18,6 +18,7 @@ use super::{
     error::LoadError,
     pins::OfProgram,
     retry::{Calls, os_error, pin},
+    sys::open_pin,
 };
 
 /// The program, compiled by the build script.
@@ -96,6 +97,8 @@ pub(super) struct Loaded {
     next: Option<ProgramArray<MapData>>,
     /// Whether the program that watches is among them.
     has_observer: bool,
+    /// The programs of a start that did not take over every link: its own links go on by them until they are taken over.
+    before: Option<OwnedFd>,
 }
 
 /// The judging program's twin.
@@ -136,6 +139,7 @@ impl Loaded {
         let judging = self.ebpf.program_mut(self.names[0]).ok_or(ProgramError::NotLoaded);
         let judging: &mut Xdp = judging.and_then(TryInto::try_into).map_err(other)?;
         let [itself, others] = OfProgram::ALL.map(|what| pins.of_program(what, true));
+        self.before = open_pin(&others).ok();
         for left_by_a_start_that_came_no_further in [&itself, &others] {
             let _ = std::fs::remove_file(left_by_a_start_that_came_no_further);
         }
@@ -252,7 +256,14 @@ pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<L
                 if log_level > 0 {
                     forward_log(&mut ebpf);
                 }
-                return Ok(Loaded { ebpf, names, variant, next: None, has_observer: false });
+                return Ok(Loaded {
+                    ebpf,
+                    names,
+                    variant,
+                    next: None,
+                    has_observer: false,
+                    before: None,
+                });
             }
             // Another variant would not fare better, or be taken for no reason that lasts.
             Err(error) if is_shortage(&error) => return Err(explain(error.into())),

@@ -167,11 +167,17 @@ impl Kernel {
         self.program_id
     }
 
-    /// Keeps the pins of this program alone, once it has taken over from an earlier one.
+    /// Keeps the pins of this program alone, once it has taken over every link of earlier ones.
     ///
     /// # Errors
     /// What the file system answered.
     pub fn settle(&mut self) -> io::Result<()> {
+        // A link that could not be taken over runs the program of another start, perhaps of another release: that one goes on
+        // by what it pinned.
+        let is_held = |pin: &PinnedName| self.attached.iter().any(|one| one.link.is_called(pin));
+        if !self.pins.pinned_links()?.iter().all(is_held) {
+            return self.pinned.hold(&self.pins);
+        }
         for what in OfProgram::ALL {
             let (new, kept) = (self.pins.of_program(what, true), self.pins.of_program(what, false));
             match self.calls.ask(|| fs::rename(new, kept)) {
@@ -180,11 +186,7 @@ impl Kernel {
             }
         }
         self.pinned.hold(&self.pins)?;
-        // A link that could not be taken over runs the program of another start, perhaps of another release.
-        if self.pins.pinned_links()?.len() <= self.attached.len() {
-            self.pins.remove_other_versions()?;
-        }
-        Ok(())
+        self.pins.remove_other_versions()
     }
 
     /// Which of the program's variants the kernel has taken.

@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::MetadataExt as _, sync::Arc};
 
 use allowlist::{
     kernel::{
-        Calls, EngineSettings, Happening, Interface, Kernel, Manner, Pinned, Pins, Refusals, Variant,
-        XdpMode, interfaces,
+        Calls, EngineSettings, Happening, Interface, Kernel, Manner, Pinned, Pins, Refusals,
+        Variant, XdpMode, interfaces,
     },
     policy::{EntryIds, EntryKey, Kind, Policy},
 };
@@ -92,5 +92,53 @@ fn a_link_goes_by_its_new_name_though_its_pin_was_gone() {
         let pinned: Vec<Pinned> = kernel.pinned(&present).unwrap();
         let names: Vec<&str> = pinned.iter().map(|pinned| pinned.interface.as_str()).collect();
         assert_eq!(names, ["wan0"]);
+    });
+}
+
+#[test]
+fn what_a_link_needs_that_was_not_taken_over_stays_pinned() {
+    in_lab(|pins| {
+        let maps = pins.directory().join(format!("v{ABI_VERSION}"));
+        let other_release = pins.directory().join("v999");
+        // Which array the programs of a start go on by.
+        let number = |name: &str| fs::metadata(maps.join(name)).map(|pin| pin.ino()).ok();
+        let take_over = |calls: &Calls| {
+            let mut kernel = load(pins, &policy([]), calls);
+            let present = interfaces().unwrap();
+            let pinned = kernel.pinned(&present).unwrap();
+            let left = kernel.take_over(pinned, &present, |_| false).unwrap();
+            (kernel, left)
+        };
+        let (mut first, _) = take_over(&Calls::default());
+        for name in ["left0", "right0"] {
+            first.attach(&interface(name), &[], GENERIC).unwrap();
+        }
+        first.settle().unwrap();
+        drop(first);
+        fs::create_dir(&other_release).unwrap();
+        let of_first = number("NEXT");
+        assert!(of_first.is_some() && number("NEXT_NEW").is_none());
+
+        // Of the next start one link is refused, and another one is made that is not pinned: as many as are pinned.
+        let calls = Calls::default();
+        let mut second = load(pins, &policy([]), &calls);
+        let present = interfaces().unwrap();
+        let pinned = second.pinned(&present).unwrap();
+        calls.refuse(Refusals { after: 0, count: 1, code: libc::EPERM });
+        let left = second.take_over(pinned, &present, |_| false).unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        calls.refuse(Refusals { after: 1, count: 1, code: libc::EPERM });
+        let manner = Manner { unpinned: true, ..GENERIC };
+        assert!(second.attach(&interface("lo"), &[], manner).unwrap().unpinned.is_some());
+        second.settle().unwrap();
+        assert_eq!(number("NEXT"), of_first);
+        assert!(number("NEXT_NEW").is_some() && other_release.exists());
+        drop(second);
+
+        let (mut third, left) = take_over(&Calls::default());
+        assert!(left.is_empty(), "{left:?}");
+        third.settle().unwrap();
+        assert_ne!(number("NEXT"), of_first);
+        assert!(number("NEXT_NEW").is_none() && !other_release.exists());
     });
 }
