@@ -1,14 +1,15 @@
 //! When entries last decided about a packet.
 
-use std::{fs, os::fd::AsFd as _};
+use std::os::fd::AsFd as _;
 
 use allowlist_common::abi::{HITS_PAGE, HITS_PAGES};
-use aya::maps::{Array, ArrayOfMaps, IterableMap as _, Map, MapData, MapError};
+use aya::maps::{Array, ArrayOfMaps, IterableMap as _, Map, MapData, MapError, MapInfo, MapType};
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{
     Pins,
+    pins::pinned_map,
     retry::{Calls, pin},
 };
 
@@ -69,14 +70,15 @@ impl HitMaps {
 /// The page that an earlier daemon pinned, or a new one in its place.
 fn pinned_page(index: u32, pins: &Pins, calls: &Calls) -> Result<Page, MapError> {
     let path = pins.hits(index);
-    if let Ok(data) = MapData::from_pin(&path)
-        && data.info().is_ok_and(|info| info.max_entries() == HITS_PAGE && info.value_size() == 4)
-        && let Ok(page) = Array::try_from(Map::Array(data))
-    {
-        return Ok(page);
+    let is_it = |info: &MapInfo| {
+        info.max_entries() == HITS_PAGE
+            && info.value_size() == 4
+            && matches!(info.map_type(), Ok(MapType::Array))
+    };
+    if let Some(data) = pinned_map(&path, calls, is_it).map_err(MapError::IoError)? {
+        return Array::try_from(Map::Array(data));
     }
-    // Whatever is there is no such page; without a pin the hits end with the daemon.
-    let _ = fs::remove_file(&path);
+    // Without a pin the hits end with the daemon.
     let create = || Page::create(HITS_PAGE, 0);
     let page = calls.patiently(create)?;
     if let Err(error) = pin(calls, || page.pin(&path)) {

@@ -17,7 +17,7 @@ use super::{
     Counters, Events, Pins,
     error::LoadError,
     pins::OfProgram,
-    retry::{Calls, os_error, pin},
+    retry::{Calls, Meaning, copy, os_error, pin},
     sys::open_pin,
 };
 
@@ -247,7 +247,7 @@ pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<L
         loader.override_global(aya_log::LEVEL, &log_level, true);
         loader.override_global(COARSE_CLOCK, &coarse_clock, true);
         for (name, entries) in Pins::counter_maps() {
-            loader.map_pin_path(name, pins.counters(name, entries)?);
+            loader.map_pin_path(name, pins.counters(name, entries, calls)?);
         }
         let made = calls.once(|| Ok::<_, MapError>(loader.load(OBJECT)));
         let mut ebpf = made?.map_err(explain)?;
@@ -286,12 +286,20 @@ fn load_program(ebpf: &mut Ebpf, name: &str, calls: &Calls) -> Result<(), Progra
 
 /// Whether the kernel lacks something else than the abilities that a program needs.
 fn is_shortage(error: &ProgramError) -> bool {
-    let code = match error {
-        ProgramError::LoadError { io_error, .. } => io_error.raw_os_error(),
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        _ => None,
-    };
-    matches!(code, Some(libc::EPERM | libc::ENOMEM | libc::EBUSY | libc::EAGAIN | libc::EINTR))
+    match error {
+        ProgramError::LoadError { io_error, .. } => is_shortage_of(io_error),
+        ProgramError::SyscallError(error) => is_shortage_of(&error.io_error),
+        _ => false,
+    }
+}
+
+fn is_shortage_of(error: &io::Error) -> bool {
+    match Meaning::of(error) {
+        // The verifier's word for what a program may not do is EACCES.
+        Meaning::Denied => error.raw_os_error() == Some(libc::EPERM),
+        Meaning::Memory | Meaning::Files | Meaning::Passing => true,
+        Meaning::Lacking | Meaning::Other => false,
+    }
 }
 
 /// Hands what the program logs to the daemon's log, from a thread of its own.
@@ -320,31 +328,22 @@ fn explain(error: EbpfError) -> LoadError {
         },
         EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
             debug!("verifier log: {verifier_log}");
-            match io_error.raw_os_error() {
-                Some(libc::EPERM | libc::ENOMEM) => (io_error, "load the program"),
-                Some(libc::EBUSY | libc::EAGAIN | libc::EINTR) => {
-                    return LoadError::Passing { source: io_error };
-                }
-                _ => return LoadError::Verifier { source: io_error },
+            if !is_shortage_of(&io_error) {
+                return LoadError::Verifier { source: io_error };
             }
+            (io_error, "load the program")
         }
         EbpfError::ProgramError(ProgramError::SyscallError(error)) => {
             (error.io_error, "load the program")
         }
         other => return LoadError::Other(format!("{text}: {}", chain(&other))),
     };
-    match source.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => LoadError::Capability,
-        Some(libc::ENOMEM) => LoadError::Memory { source },
-        Some(libc::EBUSY | libc::EAGAIN | libc::EINTR) => LoadError::Passing { source },
-        _ => LoadError::TooOld { feature, source },
+    match Meaning::of(&source) {
+        Meaning::Denied => LoadError::Capability,
+        Meaning::Memory => LoadError::Memory { source },
+        Meaning::Passing => LoadError::Passing { source },
+        Meaning::Lacking | Meaning::Files | Meaning::Other => LoadError::TooOld { feature, source },
     }
-}
-
-fn copy(error: &io::Error) -> io::Error {
-    error
-        .raw_os_error()
-        .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -8,6 +8,7 @@ use super::{
     AttachError, Attached, Interface, Kernel,
     held::is_on,
     link::{Link, remove},
+    retry::tells_nothing,
     sys::LinkState,
 };
 
@@ -18,13 +19,6 @@ pub struct Pinned {
     pub interface: String,
     link: Link,
     state: LinkState,
-}
-
-/// Whether the kernel does not say what is pinned there, where another time it would.
-fn is_passing(error: &io::Error) -> bool {
-    use libc::{EACCES, EAGAIN, EBUSY, EINTR, EMFILE, ENFILE, ENOMEM, EPERM, EROFS};
-    let codes = [EACCES, EAGAIN, EBUSY, EINTR, EMFILE, ENFILE, ENOMEM, EPERM, EROFS];
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 impl Kernel {
@@ -41,7 +35,7 @@ impl Kernel {
                 if path.is_dir() { Ok(None) } else { Link::from_pin(&self.pins, pin, &self.calls) };
             match pinned {
                 // What is there is in force perhaps.
-                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) if tells_nothing(&error) => return Err(error),
                 Ok(Some((link, state))) if state.ifindex != 0 => {
                     let named = || {
                         let is_it = |one: &&Interface| is_on(&state, one, state.program);

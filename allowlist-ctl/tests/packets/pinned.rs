@@ -9,7 +9,7 @@ use allowlist::{
     },
     policy::{EntryIds, EntryKey, Kind, Policy},
 };
-use allowlist_common::abi::{ABI_VERSION, HITS_PAGE};
+use allowlist_common::abi::{ABI_VERSION, HITS_PAGE, Judged};
 use jiff::Timestamp;
 use xtask::lab::{Bpffs, Namespace, Scratch, link};
 
@@ -58,6 +58,59 @@ fn last_hits_are_those_of_their_entries_whatever_pin_is_gone() {
         let hits = kernel.hits();
         assert!(hits.last(id, Timestamp::UNIX_EPOCH).is_some());
         assert!(hits.last(7, Timestamp::UNIX_EPOCH).is_none());
+    });
+}
+
+#[test]
+fn what_was_counted_is_kept_whatever_the_kernel_does_not_open_for_once() {
+    let entries = vec![(EntryKey::manual("192.0.2.66/32".parse().unwrap(), Kind::Allow), None)];
+    let closed = policy([(service(&["tcp/22".into()]), entries)]);
+    in_lab(|pins| {
+        let mut kernel = load(pins, &closed, &Calls::default());
+        kernel.attach(&interface("lo"), &[], GENERIC).unwrap();
+        kernel.judge(&V4::to(22).frame()).unwrap();
+        drop(kernel);
+        let mut refused = 0;
+        loop {
+            let calls = Calls::default();
+            calls.refuse(Refusals { after: refused, count: 1, code: libc::EMFILE });
+            let (of, engine) = (&Variant::ALL, EngineSettings::default());
+            let loaded = Kernel::load_one_of(of, pins.clone(), &closed, engine, calls.clone());
+            let kernel = load(pins, &closed, &Calls::default());
+            let counted = kernel.counters().service(1, Judged::Admitted).unwrap().packets;
+            assert_eq!(counted, 1, "call {refused}");
+            assert!(kernel.hits().last(1, Timestamp::UNIX_EPOCH).is_some(), "call {refused}");
+            if calls.tried() <= refused {
+                break;
+            }
+            if let Err(error) = loaded {
+                let error = error.to_string();
+                assert!(error.contains("Too many open files"), "call {refused}: {error}");
+            }
+            refused += 1;
+        }
+        assert!(refused > 10, "{refused} calls");
+    });
+}
+
+#[test]
+fn what_is_no_such_map_makes_room_for_it() {
+    let closed = policy([(service(&["tcp/22".into()]), Vec::new())]);
+    in_lab(|pins| {
+        drop(load(pins, &closed, &Calls::default()));
+        let maps = pins.directory().join(format!("v{ABI_VERSION}"));
+        fs::remove_file(maps.join("SERVICE_COUNTS")).unwrap();
+        for (pin, other) in [("SERVICE_COUNTS", "HITS_0"), ("HITS_0", "OTHER_COUNTS")] {
+            fs::rename(maps.join(other), maps.join(pin)).unwrap();
+        }
+        fs::create_dir(maps.join("OTHER_COUNTS")).unwrap();
+        let mut kernel = load(pins, &closed, &Calls::default());
+        kernel.attach(&interface("lo"), &[], GENERIC).unwrap();
+        kernel.judge(&V4::to(22).frame()).unwrap();
+        drop(kernel);
+        let kernel = load(pins, &closed, &Calls::default());
+        assert_eq!(kernel.counters().service(1, Judged::AdmittedOpen).unwrap().packets, 1);
+        assert!(fs::metadata(maps.join("OTHER_COUNTS")).unwrap().is_file());
     });
 }
 
