@@ -342,7 +342,10 @@ fn explain(error: EbpfError) -> LoadError {
         Meaning::Denied => LoadError::Capability,
         Meaning::Memory => LoadError::Memory { source },
         Meaning::Passing => LoadError::Passing { source },
-        Meaning::Lacking | Meaning::Files | Meaning::Other => LoadError::TooOld { feature, source },
+        Meaning::Lacking => LoadError::TooOld { feature, source },
+        Meaning::Files | Meaning::Other => {
+            LoadError::Other(format!("the kernel does not {feature}: {source}"))
+        }
     }
 }
 
