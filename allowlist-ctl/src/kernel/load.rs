@@ -63,6 +63,14 @@ impl Variant {
         }
     }
 
+    /// The judging program's twin.
+    const fn explainer(self) -> &'static str {
+        match self {
+            Self::Frags | Self::Plain | Self::PlainOldClock => "explain",
+            Self::InOne => "explain_in_one",
+        }
+    }
+
     /// Whether its sources can be in flat memory.
     pub(super) const fn has_flat(self) -> bool {
         !matches!(self, Self::InOne)
@@ -101,9 +109,6 @@ pub(super) struct Loaded {
     before: Option<OwnedFd>,
 }
 
-/// The judging program's twin.
-const EXPLAINER: &str = "explain";
-
 impl Loaded {
     pub(super) fn program(&self) -> Result<&Xdp, ProgramError> {
         let program = self.ebpf.program(self.names[0]).ok_or(ProgramError::NotLoaded)?;
@@ -123,7 +128,9 @@ impl Loaded {
             program.fd().is_ok().then_some((name, program))
         };
         let [judging, aftermath] = self.names;
-        [judging, aftermath, self.variant.observer(), EXPLAINER].into_iter().filter_map(named)
+        [judging, aftermath, self.variant.observer(), self.variant.explainer()]
+            .into_iter()
+            .filter_map(named)
     }
 
     /// Takes a map out of the object.
@@ -192,8 +199,9 @@ impl Loaded {
     /// # Errors
     /// [`LoadError`]
     pub(super) fn explainer(&mut self, calls: &Calls) -> Result<&Xdp, LoadError> {
-        self.load_once(EXPLAINER, calls)?;
-        let program = self.ebpf.program(EXPLAINER).ok_or(ProgramError::NotLoaded);
+        let name = self.variant.explainer();
+        self.load_once(name, calls)?;
+        let program = self.ebpf.program(name).ok_or(ProgramError::NotLoaded);
         program.and_then(TryInto::try_into).map_err(|error| explain(error.into()))
     }
 
