@@ -14,7 +14,7 @@ use super::arena::Supply;
 use crate::kernel::{
     budget::{Budget, Reservation},
     error::SyncError,
-    mapped::{Memory, make, make_mapped},
+    mapped::{Memory, Plain, make, make_mapped},
     retry::Calls,
     slots::Slots,
 };
@@ -216,7 +216,7 @@ impl<T> Chunks<T> {
     }
 }
 
-impl<T: Copy + Send> Supply<T> for Chunks<T> {
+impl<T: Plain + Send> Supply<T> for Chunks<T> {
     fn chunk(&self) -> u32 {
         self.length
     }
