@@ -14,7 +14,8 @@ pub use self::{
 };
 use crate::parse::{Aside, Protocol};
 
-/// Version of everything in this module; maps of another version are never reused.
+/// Version of everything in this module and of the layouts in [`flat`](crate::flat); maps of another version are never
+/// reused.
 pub const ABI_VERSION: u32 = if cfg!(feature = "next-abi") { 2 } else { 1 };
 
 /// Services, the reserved number 0 ("no service") included.
@@ -102,7 +103,7 @@ pub const NEVER: BootSeconds = BootSeconds::MAX;
 /// next less specific prefix decides. A missing entry has id 0 and an end of 0.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[repr(C)]
-pub struct Node {
+pub struct Ruling {
     /// Id of the entry that allows.
     pub allow: u32,
     /// Id of the entry that denies.
@@ -115,8 +116,8 @@ pub struct Node {
     pub prefix_len: u32,
 }
 
-impl Node {
-    /// The node as the words that the kernel stores.
+impl Ruling {
+    /// The ruling as the words that the kernel stores.
     #[must_use]
     pub const fn to_words(self) -> [u32; 5] {
         [self.allow, self.except, self.allow_until, self.except_until, self.prefix_len]
@@ -131,7 +132,7 @@ pub struct ServiceRow {
     pub trie_v4: u32,
     /// The same for IPv6.
     pub trie_v6: u32,
-    /// [`OPEN`] and [`MONITOR`].
+    /// Of [`OPEN`], [`MONITOR`], [`REJECT`] and [`WATCHED`].
     pub flags: u32,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     abi::{
-        BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, PortRow, REJECT, SELECT,
+        BootSeconds, Judged, MONITOR, NEVER, OPEN, PolicyTable, PortRow, REJECT, Ruling, SELECT,
         ServiceRow, Unmatched,
     },
     flat::{self, Element, FLAT, Key, Says, Slot, Word},
@@ -34,9 +34,9 @@ pub trait Sources {
         deciding(self, trie, family, address)
     }
     /// The most specific prefix of at most `prefix_len` bits that covers an IPv4 address, in a trie of the kernel.
-    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node>;
+    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Ruling>;
     /// The most specific prefix of at most `prefix_len` bits that covers an IPv6 address, in a trie of the kernel.
-    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node>;
+    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Ruling>;
     /// A slot of a root table in flat memory, by the first bits of an address; `None` where there is no such memory.
     #[inline(always)]
     fn slot(&self, _root: u32, _index: u16) -> Option<Slot> {
@@ -257,7 +257,7 @@ pub fn in_kernel_trie<S: Sources, const MAX_ENDED: usize>(
 fn first_live<S: Sources, const MAX_ENDED: usize>(
     sources: &S,
     mut bits: u32,
-    lookup: impl Fn(u32) -> Option<Node>,
+    lookup: impl Fn(u32) -> Option<Ruling>,
 ) -> Word {
     for _ in 0..=MAX_ENDED {
         let Some(node) = lookup(bits) else { break };

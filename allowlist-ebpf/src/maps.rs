@@ -2,9 +2,9 @@
 
 use allowlist_common::{
     abi::{
-        BootSeconds, Counter, Drop, EVENTS_BYTES, Explanation, HITS_PAGE, HITS_PAGES, Judged, Node,
-        PolicyTable, SERVICES, SIGHTINGS as MOST_SIGHTINGS, Sighting, Source, TRIE_ENTRIES, TRIES,
-        Unmatched, next, tried,
+        BootSeconds, Counter, Drop, EVENTS_BYTES, Explanation, HITS_PAGE, HITS_PAGES, Judged,
+        PolicyTable, Ruling, SERVICES, SIGHTINGS as MOST_SIGHTINGS, Sighting, Source, TRIE_ENTRIES,
+        TRIES, Unmatched, next, tried,
     },
     decide::{self, MAX_ENDED, Sources},
     flat::{
@@ -31,7 +31,7 @@ use crate::{aftermath::Handover, clock};
 /// that the daemon makes, which have none. Of an array they cannot tell either.
 type Inner<T> = [T; 1];
 
-type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Inner<Node>, { TRIE_ENTRIES as usize }>;
+type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Inner<Ruling>, { TRIE_ENTRIES as usize }>;
 
 /// A map that the daemon writes through its memory.
 type Flat<T> = Array<Inner<T>, 1, { BPF_F_MMAPABLE as usize }>;
@@ -286,12 +286,12 @@ impl<const CALLS: bool> Sources for KernelTries<CALLS> {
     }
 
     #[inline(always)]
-    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
+    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Ruling> {
         TRIES_V4.get(trie)?.get(&Key::new(prefix_len, address)).map(|[node]| *node)
     }
 
     #[inline(always)]
-    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node> {
+    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Ruling> {
         TRIES_V6.get(trie)?.get(&Key::new(prefix_len, address)).map(|[node]| *node)
     }
 

@@ -80,7 +80,8 @@ impl Kernel {
     /// Puts the program on an interface, or has the link that is held there go by the interface's name.
     ///
     /// # Errors
-    /// [`AttachError`]; the interface is as before then.
+    /// [`AttachError`]; no link is made or let go then. The maps may go by the interface's name already, and a link that is
+    /// held there by its new label, until the next [`Kernel::look`].
     pub fn attach(
         &mut self,
         interface: &Interface,

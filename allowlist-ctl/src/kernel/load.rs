@@ -202,7 +202,7 @@ impl Loaded {
         let name = self.variant.explainer();
         self.load_once(name, calls)?;
         let program = self.ebpf.program(name).ok_or(ProgramError::NotLoaded);
-        program.and_then(TryInto::try_into).map_err(|error| explain(error.into()))
+        program.and_then(TryInto::try_into).map_err(|error| load_error(error.into()))
     }
 
     /// Loads one more program of the object, unless it is loaded.
@@ -211,7 +211,7 @@ impl Loaded {
         if program.is_some_and(|program| program.fd().is_ok()) {
             return Ok(());
         }
-        load_program(&mut self.ebpf, name, calls).map_err(|error| explain(error.into()))
+        load_program(&mut self.ebpf, name, calls).map_err(|error| load_error(error.into()))
     }
 
     pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {
@@ -258,7 +258,7 @@ pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<L
             loader.map_pin_path(name, pins.counters(name, entries, calls)?);
         }
         let made = calls.once(|| Ok::<_, MapError>(loader.load(OBJECT)));
-        let mut ebpf = made?.map_err(explain)?;
+        let mut ebpf = made?.map_err(load_error)?;
         match names.iter().try_for_each(|name| load_program(&mut ebpf, name, calls)) {
             Ok(()) => {
                 if log_level > 0 {
@@ -274,8 +274,8 @@ pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<L
                 });
             }
             // Another variant would not fare better, or be taken for no reason that lasts.
-            Err(error) if is_shortage(&error) => return Err(explain(error.into())),
-            Err(error) => refused = Some(explain(error.into())),
+            Err(error) if is_shortage(&error) => return Err(load_error(error.into())),
+            Err(error) => refused = Some(load_error(error.into())),
         }
     }
     Err(refused.unwrap_or_else(|| LoadError::Other("the object has no program".into())))
@@ -327,7 +327,7 @@ fn forward_log(ebpf: &mut Ebpf) {
 }
 
 /// Says what the kernel meant.
-fn explain(error: EbpfError) -> LoadError {
+fn load_error(error: EbpfError) -> LoadError {
     let text = error.to_string();
     let (source, feature) = match error {
         EbpfError::MapError(error) => match os_error(&error) {
@@ -369,6 +369,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<MapError> for LoadError {
     fn from(error: MapError) -> Self {
-        explain(error.into())
+        load_error(error.into())
     }
 }

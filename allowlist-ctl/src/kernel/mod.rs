@@ -20,6 +20,7 @@ mod frame;
 mod held;
 mod hits;
 mod identity;
+mod interfaces;
 mod item;
 mod keeping;
 mod link;
@@ -27,7 +28,6 @@ mod live_table;
 mod load;
 mod lpm;
 mod mapped;
-mod netlink;
 mod pins;
 mod placing;
 mod refusal;
@@ -60,8 +60,8 @@ pub use self::{
     held::{Attached, Happening, Manner},
     hits::Hits,
     identity::InForce,
+    interfaces::{Interface, interfaces},
     load::{Variant, raise_memory_limit},
-    netlink::{Interface, interfaces},
     pins::{PinnedName, Pins},
     retry::{Calls, Refusals},
     sightings::{Sighting, Sightings, Tried},
@@ -276,15 +276,15 @@ impl Kernel {
         self.mend_at(&boot_clock())
     }
 
+    /// The same, where the clocks relate like this.
+    pub fn mend_at(&mut self, clock: &BootClock) -> bool {
+        self.enforced.mend(clock)
+    }
+
     /// The calls by which it asks the kernel. For tests.
     #[must_use]
     pub const fn calls(&self) -> &Calls {
         &self.calls
-    }
-
-    /// The same, where the clocks relate like this.
-    pub fn mend_at(&mut self, clock: &BootClock) -> bool {
-        self.enforced.mend(clock)
     }
 
     /// Forgets when entries last decided: their ids were others' meanwhile.

@@ -4,7 +4,7 @@ use std::{
 };
 
 use allowlist_common::{
-    abi::{BootSeconds, MONITOR, Node, REJECT, WATCHED},
+    abi::{BootSeconds, MONITOR, REJECT, Ruling, WATCHED},
     decide::{self, Sources, Verdict},
     parse::{Aside, Family, Flow, Protocol},
 };
@@ -44,14 +44,14 @@ impl Sources for Race<'_> {
         stored.map_or(*word, |store| store.value)
     }
 
-    fn lookup_v4(&self, trie: u32, _: u32, address: [u8; 4]) -> Option<Node> {
+    fn lookup_v4(&self, trie: u32, _: u32, address: [u8; 4]) -> Option<Ruling> {
         let allow = u32::from(address[3]);
         let is_admitted = ADMITTED[trie as usize].contains(&address[3]);
         let until = BootSeconds::MAX;
-        is_admitted.then_some(Node { allow, allow_until: until, ..Node::default() })
+        is_admitted.then_some(Ruling { allow, allow_until: until, ..Ruling::default() })
     }
 
-    fn lookup_v6(&self, trie: u32, length: u32, address: [u8; 16]) -> Option<Node> {
+    fn lookup_v6(&self, trie: u32, length: u32, address: [u8; 16]) -> Option<Ruling> {
         self.lookup_v4(trie, length, [0, 0, 0, address[15]])
     }
 
