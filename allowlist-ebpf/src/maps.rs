@@ -1,4 +1,10 @@
-//! The maps, and the lookups over them.
+//! The maps.
+//!
+//! Maps "of a CPU" have a slot for each, to which references are made here. Drivers, and the stack in generic mode, run
+//! a program with bottom halves off and to its end, the programs that it goes on with included: nobody else is at this
+//! CPU's slots meanwhile. A test run may be interrupted by a packet on its CPU, which then has the slots to itself, and
+//! after which the test run finds in them what that packet left: numbers as good as its own, of which one may be lost. Only
+//! tests and benchmarks have the programs that use these slots run so (`Kernel::judge`); the one that explains uses none.
 
 use allowlist_common::{
     abi::{
@@ -102,8 +108,8 @@ static NEXT: ProgramArray<{ next::SLOTS as usize }> = ProgramArray::new();
 /// How many events this CPU may still report.
 #[inline(always)]
 pub(crate) fn event_budget() -> Option<&'static mut u64> {
-    // SAFETY: the slot is this CPU's own, the program is not preempted by itself, and no two references to the slot
-    // are kept at once.
+    // SAFETY: the slot is this CPU's own while the program runs (see above), is an aligned u64, and is the map's as long as
+    // that is there; no two references to the slot are kept at once.
     EVENT_BUDGET.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
@@ -119,7 +125,8 @@ pub(crate) fn count_lost_event() {
 /// Where this CPU's programs hand a packet over.
 #[inline(always)]
 pub(crate) fn handover() -> Option<&'static mut Handover> {
-    // SAFETY: as for the budget of events.
+    // SAFETY: as for the budget of events: zeros, and whatever the program left there, are a value, and the program that
+    // asks is not one that still holds a reference: a tail call ends it.
     HANDOVER.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
@@ -140,7 +147,7 @@ pub(crate) fn policy_on_trial() -> Option<&'static PolicyTable> {
 #[inline(always)]
 pub(crate) fn count_tried(index: u32) {
     if let Some(count) = TRIED.get_ptr_mut(index) {
-        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+        // SAFETY: as for the budget of events.
         unsafe { *count += 1 };
     }
 }
@@ -167,7 +174,8 @@ pub(crate) fn note_sighting(source: &Source) {
 /// Where the question to the program that explains is, and its answer goes.
 #[inline(always)]
 pub(crate) fn explanation() -> Option<&'static mut Explanation> {
-    // SAFETY: the daemon asks one question at a time, and no two references to the slot are kept at once.
+    // SAFETY: the slot is the map's and aligned, and any bytes are a value. It is every CPU's, but only the program that
+    // explains uses it, of which the daemon runs one at a time, and writes to it in between; one reference is made a run.
     EXPLANATION.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
@@ -185,7 +193,7 @@ static REJECTS: PerCpuArray<Rejects, 1> = PerCpuArray::new();
 #[inline(always)]
 pub(crate) fn take_reject(limit: u32, second: u32) -> bool {
     let Some(rejects) = REJECTS.get_ptr_mut(0) else { return false };
-    // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+    // SAFETY: as for the budget of events.
     let rejects = unsafe { &mut *rejects };
     if rejects.second != second {
         rejects.second = second;
@@ -195,7 +203,11 @@ pub(crate) fn take_reject(limit: u32, second: u32) -> bool {
     rejects.sent <= limit
 }
 
-/// The policy in force.
+/// The policy in force, which stays there while the program runs: the kernel waits for it before it frees a map.
+///
+/// The daemon stores words of it meanwhile, each as a whole: flags and tries of a service, and what guards an interface.
+/// They are read through [`Sources::load`] alone, or, by [`observe`](crate::observe), where whichever is found will do;
+/// nothing may be concluded from reading one twice.
 #[inline(always)]
 pub(crate) fn policy() -> Option<&'static PolicyTable> {
     ROOT.get_value(0, &0).map(|[table]| table)
@@ -216,7 +228,7 @@ pub(crate) fn count_unmatched(unmatched: Unmatched, length: u64) {
 #[inline(always)]
 fn add<const N: usize>(counters: &PerCpuArray<Counter, N>, index: u32, length: u64) {
     if let Some(counter) = counters.get_ptr_mut(index) {
-        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+        // SAFETY: as for the budget of events.
         unsafe {
             (*counter).packets += 1;
             (*counter).bytes += length;
