@@ -8,11 +8,7 @@ use allowlist_common::{
 };
 use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
 
-use crate::{
-    clock,
-    maps::{self, KernelTries},
-    packet::Frame,
-};
+use crate::{clock, maps, packet::Frame, tries::KernelTries};
 
 /// The twin of `allowlist` and `allowlist_frags`; never on an interface.
 #[xdp]
