@@ -204,7 +204,7 @@ pub struct InterfaceRow {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C)]
 pub struct PolicyTable {
-    /// [`ABI_VERSION`].
+    /// [`ABI_VERSION`], for whoever looks at a dump of the map.
     pub version: u32,
     /// Multiplier that gives every interface with a row of its own a place of its own; 0 when none has one.
     pub multiplier: u32,

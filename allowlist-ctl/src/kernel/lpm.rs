@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use allowlist_common::abi::{Ruling, TRIE_ENTRIES, TRIES};
+use allowlist_common::abi::{Ruling, TRIE_ENTRIES};
 use aya::{
     Pod,
     maps::{
@@ -51,7 +51,7 @@ const fn bytes_of_prefix<A>() -> u64 {
 impl<A: Pod> Pool<A> {
     pub(super) fn new(map: Map, budget: Budget, calls: Calls) -> Result<Self, MapError> {
         let array = ArrayOfMaps::try_from(map)?;
-        let slots = Slots::new(array, TRIES, calls.patiently(create)?, calls.clone())?;
+        let slots = Slots::new(array, calls.patiently(create)?, calls.clone())?;
         Ok(Self { slots, spare: None, dying: Vec::new(), budget, calls })
     }
 

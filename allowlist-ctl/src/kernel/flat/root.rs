@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use allowlist_common::flat::{FLAT, ROOT_SLOTS, ROOTS, Slot};
+use allowlist_common::flat::{FLAT, ROOT_SLOTS, Slot};
 use aya::maps::{ArrayOfMaps, Map, MapData, MapError};
 
 use super::arena::Supply;
@@ -85,7 +85,7 @@ impl Roots {
     /// The kernel's refusal.
     pub(in crate::kernel) fn new(map: Map, budget: Budget, calls: Calls) -> Result<Self, MapError> {
         let empty = make::<u64>("flat_root", ROOT_SLOTS, &calls)?;
-        let slots = Slots::new(ArrayOfMaps::try_from(map)?, ROOTS, empty, calls.clone())?;
+        let slots = Slots::new(ArrayOfMaps::try_from(map)?, empty, calls.clone())?;
         Ok(Self {
             place: Place::Kernel { slots: Box::new(slots), calls },
             spare: None,
