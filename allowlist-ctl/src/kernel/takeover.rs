@@ -22,7 +22,8 @@ pub struct Pinned {
 }
 
 impl Kernel {
-    /// The links that an earlier daemon left in force, in the order in which they were made. Pins of others, and of links without an interface, are removed.
+    /// The links that an earlier daemon left in force, in the order in which they were made. Pins of others, and of links
+    /// without an interface, are removed.
     ///
     /// # Errors
     /// What the file system or the kernel answered; what it does not tell about stays.
