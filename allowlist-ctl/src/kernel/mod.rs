@@ -51,7 +51,7 @@ pub use self::{
     attach::XdpMode,
     budget::OverBudget,
     clock::boot_clock,
-    counters::{Counters, Totals},
+    counters::Counters,
     engine::{EngineKind, EngineSettings, EngineState, InFlat},
     error::{AttachError, LoadError, PinError, RemoveError, SyncError, WatchError},
     events::{Drop, DropReason, Events},
