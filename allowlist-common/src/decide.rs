@@ -2,7 +2,7 @@
 
 use crate::{
     abi::{
-        BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, PortRow, REJECT, SELECT,
+        BootSeconds, Judged, MONITOR, NEVER, OPEN, PolicyTable, PortRow, REJECT, Ruling, SELECT,
         ServiceRow, Unmatched,
     },
     flat::{self, Element, FLAT, Key, Says, Slot, Word},
@@ -15,7 +15,16 @@ pub const MAX_ENDED: usize = 128;
 /// The tries that a [`PolicyTable`] refers to, and the clock that their entries end by.
 ///
 /// There are two kinds of tries, told apart by [`FLAT`]: the kernel's own, and those in [`flat`] memory.
+///
+/// The daemon may change words of the table while a packet is judged by it. Those that are changed so are read by
+/// [`Sources::load`]: a service's flags, then the number of one of its tries, and what guards the interface last. Which
+/// changes are made in place is decided by that order.
 pub trait Sources {
+    /// A word of the table, read once, and where it stands in the program.
+    #[inline(always)]
+    fn load(&self, word: &u32) -> u32 {
+        *word
+    }
     /// What a trie says about an address: a word that says nothing, allows or denies.
     #[inline(always)]
     fn deciding(&self, trie: u32, family: Family, address: Key) -> Word
@@ -25,9 +34,9 @@ pub trait Sources {
         deciding(self, trie, family, address)
     }
     /// The most specific prefix of at most `prefix_len` bits that covers an IPv4 address, in a trie of the kernel.
-    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node>;
+    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Ruling>;
     /// The most specific prefix of at most `prefix_len` bits that covers an IPv6 address, in a trie of the kernel.
-    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node>;
+    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Ruling>;
     /// A slot of a root table in flat memory, by the first bits of an address; `None` where there is no such memory.
     #[inline(always)]
     fn slot(&self, _root: u32, _index: u16) -> Option<Slot> {
@@ -135,7 +144,7 @@ fn set_aside<S: Sources>(
     {
         aside = Aside::FragmentRefused;
     }
-    let unmatched = if aside.is_unreadable() && row.guarded != 0 {
+    let unmatched = if aside.is_unreadable() && sources.load(&row.guarded) != 0 {
         Unmatched::dropped(aside)
     } else {
         Unmatched::passed(aside)
@@ -161,7 +170,8 @@ fn service_number<S: Sources>(table: &PolicyTable, row: &PortRow, sources: &S, f
 
 #[inline(always)]
 fn judge<S: Sources>(verdict: &mut Verdict, service: &ServiceRow, sources: &S, flow: &Flow) {
-    if service.flags & OPEN != 0 {
+    let flags = sources.load(&service.flags);
+    if flags & OPEN != 0 {
         verdict.judged = Judged::AdmittedOpen;
         return;
     }
@@ -169,11 +179,11 @@ fn judge<S: Sources>(verdict: &mut Verdict, service: &ServiceRow, sources: &S, f
     verdict.entry = entry;
     if allowed {
         verdict.judged = Judged::Admitted;
-    } else if service.flags & MONITOR != 0 {
+    } else if flags & MONITOR != 0 {
         verdict.judged = Judged::WouldDeny;
     } else {
         verdict.judged = Judged::Denied;
-        verdict.reject = service.flags & REJECT != 0;
+        verdict.reject = flags & REJECT != 0;
     }
 }
 
@@ -190,7 +200,7 @@ fn is_admitted_somewhere<S: Sources>(
             return false;
         }
         let service = table.service(number);
-        if service.flags & OPEN != 0 || deciding_rule(service, sources, flow).0 {
+        if sources.load(&service.flags) & OPEN != 0 || deciding_rule(service, sources, flow).0 {
             return true;
         }
     }
@@ -201,9 +211,10 @@ fn is_admitted_somewhere<S: Sources>(
 #[inline(always)]
 fn deciding_rule<S: Sources>(service: &ServiceRow, sources: &S, flow: &Flow) -> (bool, u32) {
     let trie = match flow.family {
-        Family::V4 => service.trie_v4,
-        Family::V6 => service.trie_v6,
+        Family::V4 => &service.trie_v4,
+        Family::V6 => &service.trie_v6,
     };
+    let trie = sources.load(trie);
     sources.deciding(trie, flow.family, Key::new(&flow.source)).verdict()
 }
 
@@ -246,7 +257,7 @@ pub fn in_kernel_trie<S: Sources, const MAX_ENDED: usize>(
 fn first_live<S: Sources, const MAX_ENDED: usize>(
     sources: &S,
     mut bits: u32,
-    lookup: impl Fn(u32) -> Option<Node>,
+    lookup: impl Fn(u32) -> Option<Ruling>,
 ) -> Word {
     for _ in 0..=MAX_ENDED {
         let Some(node) = lookup(bits) else { break };

@@ -105,7 +105,7 @@ impl Word {
     }
 }
 
-/// What the entries of one prefix say while some of them end, as in [`Node`](crate::abi::Node): what an element may be.
+/// What the entries of one prefix say while some of them end, as in [`Ruling`](crate::abi::Ruling): what an element may be.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Rule {
     /// Id of the entry that allows.

@@ -20,13 +20,10 @@ use aya_ebpf::{
 };
 
 use crate::{
-    clock, events, maps,
+    events, limit, maps,
     packet::{self, Frame},
     reject,
 };
-
-/// Answers for each CPU in a second; what is denied beyond them is dropped without one.
-const REJECTS_PER_SECOND: u32 = 1000;
 
 /// What the judging program tells the one that follows, by a place of this CPU, and what that one finds in the packet:
 /// plain numbers, for which zeros are a value.
@@ -90,8 +87,7 @@ pub(crate) fn begin(ctx: &XdpContext, verdict: &Verdict, is_observed: bool) -> u
 fn tasks(verdict: &Verdict) -> u8 {
     let mut tasks = if events::may_report() { REPORT } else { 0 };
     if verdict.reject {
-        let now = clock::seconds(clock::nanoseconds());
-        if maps::take_reject(REJECTS_PER_SECOND, now) {
+        if limit::take_reject() {
             tasks |= REJECT;
         } else {
             maps::count(verdict.service, Judged::RejectLimited, 0);
@@ -126,7 +122,7 @@ fn follow(ctx: &XdpContext, length: u64) -> u32 {
     // without an answer.
     if handover.tasks & REJECT != 0
         && frame.len() == length
-        && reject::answer(ctx, &frame, &handover.found, length).is_some()
+        && reject::answer(ctx, &frame, &handover.found).is_some()
     {
         maps::count(handover.service, Judged::RejectSent, length);
         return XDP_TX;

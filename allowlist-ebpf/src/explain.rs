@@ -8,27 +8,30 @@ use allowlist_common::{
 };
 use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
 
-use crate::{
-    clock,
-    maps::{self, KernelTries},
-    packet::Frame,
-};
+use crate::{clock, maps, packet::Frame, tries::KernelTries};
 
-/// Never on an interface.
+/// The twin of `allowlist` and `allowlist_frags`; never on an interface.
 #[xdp]
 fn explain(ctx: XdpContext) -> u32 {
-    answer(&ctx);
+    answer::<true>(&ctx);
+    XDP_PASS
+}
+
+/// The twin of `allowlist_in_one`, which follows fewer prefixes that have ended.
+#[xdp]
+fn explain_in_one(ctx: XdpContext) -> u32 {
+    answer::<false>(&ctx);
     XDP_PASS
 }
 
 #[inline(always)]
-fn answer(ctx: &XdpContext) -> Option<()> {
+fn answer<const CALLS: bool>(ctx: &XdpContext) -> Option<()> {
     let explanation = maps::explanation()?;
     let table = maps::policy()?;
     let now = clock::boot_seconds();
     let mut flow = Flow::EMPTY;
     let parsed = parse::parse(&Frame::new(ctx), &mut flow);
-    let verdict = decide::decide(table, &KernelTries::<true>, explanation.ifindex, parsed, &flow);
+    let verdict = decide::decide(table, &KernelTries::<CALLS>, explanation.ifindex, parsed, &flow);
     let aside = match parsed {
         Ok(()) => 0,
         Err(aside) => aside as u8 + 1,

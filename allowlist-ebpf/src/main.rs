@@ -13,10 +13,12 @@ mod checksum;
 mod clock;
 mod events;
 mod explain;
+mod limit;
 mod maps;
 mod observe;
 mod packet;
 mod reject;
+mod tries;
 
 use allowlist_common::{
     decide,
@@ -25,7 +27,7 @@ use allowlist_common::{
 use aya_ebpf::{bindings::xdp_action::XDP_PASS, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::debug;
 
-use crate::{maps::KernelTries, packet::Frame};
+use crate::{packet::Frame, tries::KernelTries};
 
 /// The filter for drivers and kernels that hand over a packet in one buffer.
 #[xdp]

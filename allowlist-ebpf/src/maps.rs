@@ -1,23 +1,22 @@
-//! The maps, and the lookups over them.
+//! The maps.
+//!
+//! Maps "of a CPU" have a slot for each, to which references are made here. Drivers, and the stack in generic mode, run
+//! a program with bottom halves off and to its end, the programs that it goes on with included: nobody else is at this
+//! CPU's slots meanwhile. A test run may be interrupted by a packet on its CPU, which then has the slots to itself, and
+//! after which the test run finds in them what that packet left: numbers as good as its own, of which one may be lost. Only
+//! tests and benchmarks have the programs that use these slots run so (`Kernel::judge`); the one that explains uses none.
 
 use allowlist_common::{
     abi::{
-        BootSeconds, Counter, Drop, EVENTS_BYTES, Explanation, HITS_PAGE, HITS_PAGES, Judged, Node,
-        PolicyTable, SERVICES, SIGHTINGS as MOST_SIGHTINGS, Sighting, Source, TRIE_ENTRIES, TRIES,
+        Counter, Drop, EVENTS_BYTES, Explanation, HITS_PAGE, HITS_PAGES, Judged, PolicyTable,
+        Ruling, SERVICES, SIGHTINGS as MOST_SIGHTINGS, Sighting, Source, TRIE_ENTRIES, TRIES,
         Unmatched, next, tried,
     },
-    decide::{self, MAX_ENDED, Sources},
-    flat::{
-        self, CHUNKS, ELEMENTS_CHUNK, Element, FLAT, Key as Address, ROOTS, Root, Slot,
-        WORDS_CHUNK, Word,
-    },
-    parse::Family,
+    flat::{CHUNKS, ELEMENTS_CHUNK, Element, ROOTS, Root, WORDS_CHUNK, Word},
 };
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{
-        Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key,
-    },
+    btf_maps::{Array, ArrayOfMaps, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
     macros::btf_map,
     programs::XdpContext,
 };
@@ -31,7 +30,7 @@ use crate::{aftermath::Handover, clock};
 /// that the daemon makes, which have none. Of an array they cannot tell either.
 type Inner<T> = [T; 1];
 
-type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Inner<Node>, { TRIE_ENTRIES as usize }>;
+type Trie<const BYTES: usize> = LpmTrie<[u8; BYTES], Inner<Ruling>, { TRIE_ENTRIES as usize }>;
 
 /// A map that the daemon writes through its memory.
 type Flat<T> = Array<Inner<T>, 1, { BPF_F_MMAPABLE as usize }>;
@@ -56,20 +55,22 @@ static SIGHTINGS: LruHashMap<Source, Sighting, MOST_SIGHTINGS> = LruHashMap::new
 static EXPLANATION: Array<Explanation, 1> = Array::new();
 
 #[btf_map]
-static TRIES_V4: ArrayOfMaps<Trie<4>, { TRIES as usize }> = ArrayOfMaps::new();
+pub(crate) static TRIES_V4: ArrayOfMaps<Trie<4>, { TRIES as usize }> = ArrayOfMaps::new();
 
 #[btf_map]
-static TRIES_V6: ArrayOfMaps<Trie<16>, { TRIES as usize }> = ArrayOfMaps::new();
+pub(crate) static TRIES_V6: ArrayOfMaps<Trie<16>, { TRIES as usize }> = ArrayOfMaps::new();
 
 #[btf_map]
-static FLAT_ROOTS: ArrayOfMaps<Flat<Root>, { ROOTS as usize }> = ArrayOfMaps::new();
+pub(crate) static FLAT_ROOTS: ArrayOfMaps<Flat<Root>, { ROOTS as usize }> = ArrayOfMaps::new();
 
 #[btf_map]
-static FLAT_ELEMENTS: ArrayOfMaps<Flat<[Element; ELEMENTS_CHUNK as usize]>, { CHUNKS as usize }> =
-    ArrayOfMaps::new();
+pub(crate) static FLAT_ELEMENTS: ArrayOfMaps<
+    Flat<[Element; ELEMENTS_CHUNK as usize]>,
+    { CHUNKS as usize },
+> = ArrayOfMaps::new();
 
 #[btf_map]
-static FLAT_WORDS: ArrayOfMaps<Flat<[Word; WORDS_CHUNK as usize]>, { CHUNKS as usize }> =
+pub(crate) static FLAT_WORDS: ArrayOfMaps<Flat<[Word; WORDS_CHUNK as usize]>, { CHUNKS as usize }> =
     ArrayOfMaps::new();
 
 #[btf_map]
@@ -102,8 +103,8 @@ static NEXT: ProgramArray<{ next::SLOTS as usize }> = ProgramArray::new();
 /// How many events this CPU may still report.
 #[inline(always)]
 pub(crate) fn event_budget() -> Option<&'static mut u64> {
-    // SAFETY: the slot is this CPU's own, the program is not preempted by itself, and no two references to the slot
-    // are kept at once.
+    // SAFETY: the slot is this CPU's own while the program runs (see above), is an aligned u64, and is the map's as long as
+    // that is there; no two references to the slot are kept at once.
     EVENT_BUDGET.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
@@ -119,7 +120,8 @@ pub(crate) fn count_lost_event() {
 /// Where this CPU's programs hand a packet over.
 #[inline(always)]
 pub(crate) fn handover() -> Option<&'static mut Handover> {
-    // SAFETY: as for the budget of events.
+    // SAFETY: as for the budget of events: zeros, and whatever the program left there, are a value, and the program that
+    // asks is not one that still holds a reference: a tail call ends it.
     HANDOVER.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
@@ -140,7 +142,7 @@ pub(crate) fn policy_on_trial() -> Option<&'static PolicyTable> {
 #[inline(always)]
 pub(crate) fn count_tried(index: u32) {
     if let Some(count) = TRIED.get_ptr_mut(index) {
-        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+        // SAFETY: as for the budget of events.
         unsafe { *count += 1 };
     }
 }
@@ -167,35 +169,16 @@ pub(crate) fn note_sighting(source: &Source) {
 /// Where the question to the program that explains is, and its answer goes.
 #[inline(always)]
 pub(crate) fn explanation() -> Option<&'static mut Explanation> {
-    // SAFETY: the daemon asks one question at a time, and no two references to the slot are kept at once.
+    // SAFETY: the slot is the map's and aligned, and any bytes are a value. It is every CPU's, but only the program that
+    // explains uses it, of which the daemon runs one at a time, and writes to it in between; one reference is made a run.
     EXPLANATION.get_ptr_mut(0).map(|place| unsafe { &mut *place })
 }
 
-/// How many answers this CPU sent in a second.
-#[repr(C)]
-struct Rejects {
-    second: u32,
-    sent: u32,
-}
-
-#[btf_map]
-static REJECTS: PerCpuArray<Rejects, 1> = PerCpuArray::new();
-
-/// Whether this CPU may send another answer in this second.
-#[inline(always)]
-pub(crate) fn take_reject(limit: u32, second: u32) -> bool {
-    let Some(rejects) = REJECTS.get_ptr_mut(0) else { return false };
-    // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
-    let rejects = unsafe { &mut *rejects };
-    if rejects.second != second {
-        rejects.second = second;
-        rejects.sent = 0;
-    }
-    rejects.sent += 1;
-    rejects.sent <= limit
-}
-
-/// The policy in force.
+/// The policy in force, which stays there while the program runs: the kernel waits for it before it frees a map.
+///
+/// The daemon stores words of it meanwhile, each as a whole: flags and tries of a service, and what guards an interface.
+/// They are read through [`Sources::load`](allowlist_common::decide::Sources::load) alone, or, by [`observe`](crate::observe), where whichever is found will do;
+/// nothing may be concluded from reading one twice.
 #[inline(always)]
 pub(crate) fn policy() -> Option<&'static PolicyTable> {
     ROOT.get_value(0, &0).map(|[table]| table)
@@ -216,7 +199,7 @@ pub(crate) fn count_unmatched(unmatched: Unmatched, length: u64) {
 #[inline(always)]
 fn add<const N: usize>(counters: &PerCpuArray<Counter, N>, index: u32, length: u64) {
     if let Some(counter) = counters.get_ptr_mut(index) {
-        // SAFETY: the slot is this CPU's own and the program is not preempted by itself.
+        // SAFETY: as for the budget of events.
         unsafe {
             (*counter).packets += 1;
             (*counter).bytes += length;
@@ -239,78 +222,5 @@ pub(crate) fn note_hit(entry: u32) {
         if hit.read_volatile() != now {
             hit.write_volatile(now);
         }
-    }
-}
-
-/// What a trie in flat memory says about an address: a function of plain numbers, which the verifier follows once for all.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn in_flat_memory(root: u32, high: u64, low: u64) -> u32 {
-    flat::deciding(&KernelTries::<true>, root, Address { high, low }).0
-}
-
-/// The same of a trie of the kernel.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn in_kernel_trie(trie: u32, is_v6: u32, high: u64, low: u64) -> u32 {
-    let family = if is_v6 == 0 { Family::V4 } else { Family::V6 };
-    let address = Address { high, low };
-    decide::in_kernel_trie::<_, MAX_ENDED>(&KernelTries::<true>, trie, family, address).0
-}
-
-/// Prefixes around a source whose entries may have ended, where all is one function: the verifier follows every step.
-const MAX_ENDED_IN_ONE: usize = 8;
-
-/// The tries; looked up by a function where the kernel lets one be called beside tail calls, else in place, which it does
-/// not let be done in flat memory.
-pub(crate) struct KernelTries<const CALLS: bool>;
-
-impl<const CALLS: bool> Sources for KernelTries<CALLS> {
-    #[inline(always)]
-    fn deciding(&self, trie: u32, family: Family, address: Address) -> Word {
-        if CALLS && trie & FLAT != 0 {
-            Word(in_flat_memory(trie & !FLAT, address.high, address.low))
-        } else if CALLS {
-            let is_v6 = matches!(family, Family::V6).into();
-            Word(in_kernel_trie(trie, is_v6, address.high, address.low))
-        } else {
-            decide::in_kernel_trie::<Self, MAX_ENDED_IN_ONE>(self, trie, family, address)
-        }
-    }
-
-    #[inline(always)]
-    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
-        TRIES_V4.get(trie)?.get(&Key::new(prefix_len, address)).map(|[node]| *node)
-    }
-
-    #[inline(always)]
-    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node> {
-        TRIES_V6.get(trie)?.get(&Key::new(prefix_len, address)).map(|[node]| *node)
-    }
-
-    #[inline(always)]
-    fn slot(&self, root: u32, index: u16) -> Option<Slot> {
-        let [table] = FLAT_ROOTS.get_value(root, &0)?;
-        let slot = &raw const table[usize::from(index)];
-        // SAFETY: the place is an aligned u64 of an array, which lives as long as the program runs; the daemon stores it as
-        // a whole.
-        Some(Slot::from_u64(unsafe { slot.read_volatile() }))
-    }
-
-    #[inline(always)]
-    fn element(&self, at: u32) -> Option<&Element> {
-        let [chunk] = FLAT_ELEMENTS.get_value(at / ELEMENTS_CHUNK, &0)?;
-        Some(&chunk[(at % ELEMENTS_CHUNK) as usize])
-    }
-
-    #[inline(always)]
-    fn word(&self, at: u32) -> Option<Word> {
-        let [chunk] = FLAT_WORDS.get_value(at / WORDS_CHUNK, &0)?;
-        Some(chunk[(at % WORDS_CHUNK) as usize])
-    }
-
-    #[inline(always)]
-    fn now(&self) -> BootSeconds {
-        clock::boot_seconds()
     }
 }

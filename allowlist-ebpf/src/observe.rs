@@ -15,8 +15,9 @@ use aya_ebpf::{
 };
 
 use crate::{
-    maps::{self, KernelTries},
+    maps,
     packet::{self, Frame},
+    tries::KernelTries,
 };
 
 /// Whether somebody watches a packet that was judged like this.

@@ -83,11 +83,15 @@ impl Packet for Frame {
     }
 }
 
-/// Cuts a packet, which is `now` bytes long in all its buffers, or makes room before it; frames made before no longer
-/// hold.
+/// Cuts a packet in one buffer, or makes room before it; frames made before no longer hold.
 #[inline(always)]
-pub(crate) fn resize(ctx: &XdpContext, now: u64, more_head: i32, length: usize) -> Option<Frame> {
-    let cut = i32::try_from(length).ok()? - i32::try_from(now).ok()? - more_head;
+pub(crate) fn resize(
+    ctx: &XdpContext,
+    frame: &Frame,
+    more_head: i32,
+    length: usize,
+) -> Option<Frame> {
+    let cut = i32::try_from(length).ok()? - i32::try_from(frame.len()).ok()? - more_head;
     // SAFETY: the context is the kernel's; the helpers check what they are asked.
     unsafe {
         if bpf_xdp_adjust_tail(ctx.ctx, cut) != 0 {

@@ -43,17 +43,17 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-/// Turns a denied packet, which is `length` bytes long in all its buffers, into its answer; `None` where it is not to
-/// be answered, or was cut and is no packet any more.
+/// Turns a denied packet in one buffer into its answer; `None` where it is not to be answered, or was cut and is no packet
+/// any more.
 #[inline(always)]
-pub(crate) fn answer(ctx: &XdpContext, frame: &Frame, found: &Found, length: u64) -> Option<()> {
+pub(crate) fn answer(ctx: &XdpContext, frame: &Frame, found: &Found) -> Option<()> {
     if !may_be_answered(frame, found) {
         return None;
     }
     if found.protocol == Protocol::Tcp as u8 {
-        send_reset(ctx, found, length, &Reset::of(frame, found)?)
+        send_reset(ctx, frame, found, &Reset::of(frame, found)?)
     } else {
-        send_icmp(ctx, found, length)
+        send_icmp(ctx, frame, found)
     }
 }
 
@@ -134,18 +134,18 @@ const fn length(bytes: usize) -> u16 {
 
 /// Puts a reset in the packet's place; the VLAN tags stay.
 #[inline(always)]
-fn send_reset(ctx: &XdpContext, found: &Found, now: u64, reset: &Reset) -> Option<()> {
+fn send_reset(ctx: &XdpContext, denied: &Frame, found: &Found, reset: &Reset) -> Option<()> {
     let start = usize::from(found.network);
     if found.family == V4 {
         let (source, destination) = (&v4(&found.source), &v4(&found.destination));
-        let frame = resize(ctx, now, 0, start + IPV4_HEADER + TCP_HEADER)?;
+        let frame = resize(ctx, denied, 0, start + IPV4_HEADER + TCP_HEADER)?;
         turn_around(&frame)?;
         write_ipv4(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
         let pseudo = pseudo_v4(source, destination, TCP, length(TCP_HEADER));
         frame.write(start + IPV4_HEADER, &reset.header(pseudo))
     } else {
         let (source, destination) = (&found.source, &found.destination);
-        let frame = resize(ctx, now, 0, start + IPV6_HEADER + TCP_HEADER)?;
+        let frame = resize(ctx, denied, 0, start + IPV6_HEADER + TCP_HEADER)?;
         turn_around(&frame)?;
         write_ipv6(&frame, start, TCP, length(TCP_HEADER), destination, source)?;
         let pseudo = pseudo_v6(source, destination, TCP, length(TCP_HEADER));
@@ -158,13 +158,13 @@ fn send_reset(ctx: &XdpContext, found: &Found, now: u64, reset: &Reset) -> Optio
 /// Packets with IP options or extension headers are not answered: quoting headers of any length would need loops
 /// that the verifier takes minutes to follow.
 #[inline(always)]
-fn send_icmp(ctx: &XdpContext, found: &Found, now: u64) -> Option<()> {
+fn send_icmp(ctx: &XdpContext, denied: &Frame, found: &Found) -> Option<()> {
     let start = usize::from(found.network);
     let headers = usize::from(found.transport) - start;
     match found.family {
         V4 if headers == IPV4_HEADER => {
             let (source, destination) = (&v4(&found.source), &v4(&found.destination));
-            let frame = make_room(ctx, now, start, MORE_V4, QUOTED_V4)?;
+            let frame = make_room(ctx, denied, start, MORE_V4, QUOTED_V4)?;
             let length = length(ICMP_HEADER + QUOTED_V4);
             write_ipv4(&frame, start, ICMP, length, destination, source)?;
             // Administratively prohibited: RFC 1812, section 5.2.7.1.
@@ -173,7 +173,7 @@ fn send_icmp(ctx: &XdpContext, found: &Found, now: u64) -> Option<()> {
         }
         V6 if headers == IPV6_HEADER => {
             let (source, destination) = (&found.source, &found.destination);
-            let frame = make_room(ctx, now, start, MORE_V6, QUOTED_V6)?;
+            let frame = make_room(ctx, denied, start, MORE_V6, QUOTED_V6)?;
             let length = length(ICMP_HEADER + QUOTED_V6);
             write_ipv6(&frame, start, ICMPV6, length, destination, source)?;
             // Administratively prohibited: RFC 4443, section 3.1.
@@ -189,12 +189,12 @@ fn send_icmp(ctx: &XdpContext, found: &Found, now: u64) -> Option<()> {
 #[inline(always)]
 fn make_room(
     ctx: &XdpContext,
-    now: u64,
+    denied: &Frame,
     start: usize,
     more: usize,
     quoted: usize,
 ) -> Option<Frame> {
-    let frame = resize(ctx, now, i32::try_from(more).ok()?, start + more + quoted)?;
+    let frame = resize(ctx, denied, i32::try_from(more).ok()?, start + more + quoted)?;
     // What is no longer link header in these bytes is overwritten by the headers of the answer.
     let mut at = 0;
     while at < MAX_LINK_HEADER {

@@ -21,24 +21,35 @@ pub(crate) fn build() -> Result<PathBuf> {
 
 /// Runs a command of cargo's that builds them, and says in which directory they are.
 pub(crate) fn run(cargo: &mut Command) -> Result<PathBuf> {
+    let executable = executable(&messages(cargo)?, "allowlistd", false)?;
+    executable.parent().map(Path::to_owned).context("the daemon is in no directory")
+}
+
+/// Runs a command of cargo's that builds something, and returns its messages.
+pub(crate) fn messages(cargo: &mut Command) -> Result<Vec<Value>> {
     let output = cargo
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root())
+        .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .context("cargo can't be run")?;
     if !output.status.success() {
-        bail!("the programs could not be built; see cargo's messages above");
+        bail!("cargo could not build it; see its messages above");
     }
-    // Asked instead of assumed: target directories and triples can be configured.
-    let executable = output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .find(|message| {
-            message["target"]["name"] == "allowlistd" && message["executable"].is_string()
-        })
-        .context("cargo built no allowlistd")?;
-    let executable = PathBuf::from(executable["executable"].as_str().unwrap_or_default());
-    executable.parent().map(Path::to_owned).context("the daemon is in no directory")
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}
+
+/// Where cargo has put one of the files that it built: asked instead of assumed, for target directories and triples can
+/// be configured.
+pub(crate) fn executable(messages: &[Value], target: &str, is_test: bool) -> Result<PathBuf> {
+    let is_it = |message: &&Value| {
+        message["target"]["name"] == target
+            && message["profile"]["test"] == is_test
+            && message["executable"].is_string()
+    };
+    let found = messages.iter().find(is_it);
+    let path = found.and_then(|message| message["executable"].as_str());
+    path.map(PathBuf::from).with_context(|| format!("cargo built no {target}"))
 }

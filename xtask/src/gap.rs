@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{setup, test};
+use crate::test;
 
 /// How often.
 #[derive(Clone, Copy, clap::Args)]
@@ -14,10 +14,5 @@ pub(crate) struct Options {
 
 /// Runs it, and says how many packets were judged wrongly.
 pub(crate) fn run(options: Options) -> Result<()> {
-    setup::ensure()?;
-    let mut gaps = test::as_root()?;
-    gaps.args(["test", "--release", "--package", "allowlist-ctl", "--test", "e2e"]);
-    gaps.args(["gap::", "--", "--nocapture"]);
-    gaps.env("ALLOWLIST_GAP_ROUNDS", options.rounds.to_string());
-    test::step("gaps", &mut gaps)
+    test::alone("gaps", "gap", [("ALLOWLIST_GAP_ROUNDS", options.rounds.to_string())])
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{setup, test};
+use crate::test;
 
 /// How often.
 #[derive(Clone, Copy, clap::Args)]
@@ -17,13 +17,7 @@ pub(crate) struct Options {
 
 /// Runs it, and stops at the first change that is lost or half there.
 pub(crate) fn run(options: Options) -> Result<()> {
-    setup::ensure()?;
-    let mut kills = test::as_root()?;
-    kills.args(["test", "--release", "--package", "allowlist-ctl", "--test", "e2e"]);
-    kills.args(["kill::", "--", "--nocapture"]);
-    kills.env("ALLOWLIST_KILL_ROUNDS", options.rounds.to_string());
-    if let Some(seed) = options.seed {
-        kills.env("ALLOWLIST_KILL_SEED", seed.to_string());
-    }
-    test::step("kills under changes", &mut kills)
+    let rounds = ("ALLOWLIST_KILL_ROUNDS", options.rounds.to_string());
+    let seed = options.seed.map(|seed| ("ALLOWLIST_KILL_SEED", seed.to_string()));
+    test::alone("kills under changes", "kill", [rounds].into_iter().chain(seed))
 }

@@ -10,19 +10,21 @@ mod network;
 mod packets;
 mod process;
 mod redis;
+mod scratch;
 mod sweep;
 mod undo;
 mod wait;
 mod wire;
 
 pub use self::{
-    bpffs::{Bpffs, Scratch},
+    bpffs::Bpffs,
     client::{Answer, Client},
     namespace::Namespace,
     network::{Host, INTERFACE, Network, link},
     packets::PacketSocket,
     process::Process,
     redis::{Connection, PingLoop, redis_server},
+    scratch::Scratch,
     sweep::sweep,
     undo::{Undo, clean_up_on_signals, keep},
     wait::{pace, until},

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{setup, test};
+use crate::test;
 
 /// How long.
 #[derive(Clone, Copy, clap::Args)]
@@ -14,10 +14,6 @@ pub(crate) struct Options {
 
 /// Runs it, and compares what memory and descriptors it has at the end.
 pub(crate) fn run(options: Options) -> Result<()> {
-    setup::ensure()?;
-    let mut soak = test::as_root()?;
-    soak.args(["test", "--release", "--package", "allowlist-ctl", "--test", "e2e"]);
-    soak.args(["soak::", "--", "--nocapture"]);
-    soak.env("ALLOWLIST_SOAK_SECONDS", (options.minutes * 60).to_string());
-    test::step("soak", &mut soak)
+    let seconds = options.minutes * 60;
+    test::alone("soak", "soak", [("ALLOWLIST_SOAK_SECONDS", seconds.to_string())])
 }

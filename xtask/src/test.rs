@@ -124,6 +124,19 @@ fn soak() -> Result<Command> {
     Ok(command)
 }
 
+/// Runs end-to-end tests of one module by themselves, with what they are told by the environment.
+pub(crate) fn alone(
+    name: &str,
+    module: &str,
+    told: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<()> {
+    setup::ensure()?;
+    let mut command = as_root()?;
+    command.args(["test", "--release", "--package", "allowlist-ctl", "--test", "e2e"]);
+    command.args([&format!("{module}::"), "--", "--nocapture"]).envs(told);
+    step(name, &mut command)
+}
+
 /// Cargo, such that what it runs is run by root. Namespaces and XDP need that; building as root would leave files
 /// that a user can't remove.
 pub(crate) fn as_root() -> Result<Command> {

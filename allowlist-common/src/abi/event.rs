@@ -1,4 +1,4 @@
-//! What the program reports of packets that it drops.
+//! What the program reports of packets that it drops, or would drop in mode enforce.
 
 use crate::decide::Verdict;
 #[cfg(doc)]

@@ -25,7 +25,7 @@ pub struct Explanation {
     pub unmatched: u8,
     /// 1 where the frame goes on to the network stack.
     pub passes: u8,
-    /// 1 where an answer would be sent.
+    /// 1 where the policy wants the packet answered; whether it can be, and is not one too many, is seen on the way out.
     pub rejects: u8,
     /// 1 once the program has answered.
     pub is_answered: u8,

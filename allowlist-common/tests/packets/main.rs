@@ -9,7 +9,7 @@ use std::{collections::HashSet, net::IpAddr};
 
 use allowlist_common::{
     abi::{
-        BootSeconds, Judged, MONITOR, NEVER, Node, OPEN, PolicyTable, PortRow, ServiceRow,
+        BootSeconds, Judged, MONITOR, NEVER, OPEN, PolicyTable, PortRow, Ruling, ServiceRow,
         Unmatched,
     },
     decide::{Sources, Verdict, decide},
@@ -34,7 +34,7 @@ impl Entries {
     }
 
     /// The node of the most specific prefix: an allow and an except of it share one.
-    fn lookup(&self, prefix_len: u32, address: u128, width: u32) -> Option<Node> {
+    fn lookup(&self, prefix_len: u32, address: u128, width: u32) -> Option<Ruling> {
         let covering = self.0.iter().filter(|entry| {
             entry.width == width
                 && entry.bits <= prefix_len
@@ -42,7 +42,7 @@ impl Entries {
         });
         let covering: Vec<_> = covering.collect();
         let prefix_len = covering.iter().map(|entry| entry.bits).max()?;
-        let mut node = Node { prefix_len, ..Node::default() };
+        let mut node = Ruling { prefix_len, ..Ruling::default() };
         for entry in covering.iter().filter(|entry| entry.bits == prefix_len) {
             if entry.is_except {
                 (node.except, node.except_until) = (1, NEVER);
@@ -67,12 +67,12 @@ impl Entry {
 }
 
 impl Sources for Entries {
-    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
+    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Ruling> {
         assert_eq!(trie, 1);
         self.lookup(prefix_len, u32::from_be_bytes(address).into(), 32)
     }
 
-    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node> {
+    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Ruling> {
         assert_eq!(trie, 1);
         self.lookup(prefix_len, u128::from_be_bytes(address), 128)
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use allowlist_common::{
-    abi::{Judged, Unmatched},
+    abi::{Counter, Judged, Unmatched},
     parse::Aside,
 };
 use tracing::warn;
@@ -20,7 +20,7 @@ use tracing::warn;
 use super::shared::Shared;
 use crate::{
     api::{ErrorCode, Problem, ServiceTraffic, Traffic},
-    kernel::{Counters, Totals},
+    kernel::Counters,
 };
 
 /// The name of packets without ports to judge them by.
@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const KEPT: usize = 13;
 
 /// What the packets of a service came to, by [`Judged`].
-pub(super) type Judgements = [Totals; Judged::ALL.len()];
+pub(super) type Judgements = [Counter; Judged::ALL.len()];
 
 /// A reading of all counters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,7 +41,7 @@ pub(super) struct Reading {
     /// By the service's number.
     services: HashMap<u16, Judgements>,
     /// In the order of [`unmatched_kinds`].
-    unmatched: Vec<Totals>,
+    unmatched: Vec<Counter>,
 }
 
 impl Reading {
@@ -108,11 +108,11 @@ pub(super) fn unreadable_counters(error: impl std::fmt::Display) -> Problem {
 }
 
 /// A counter that fell has begun anew.
-fn difference(now: Totals, then: Totals) -> Totals {
+fn difference(now: Counter, then: Counter) -> Counter {
     if now.packets < then.packets {
         return now;
     }
-    Totals { packets: now.packets - then.packets, bytes: now.bytes.saturating_sub(then.bytes) }
+    Counter { packets: now.packets - then.packets, bytes: now.bytes.saturating_sub(then.bytes) }
 }
 
 fn told(judgements: &Judgements) -> ServiceTraffic {
@@ -127,7 +127,7 @@ fn told(judgements: &Judgements) -> ServiceTraffic {
     }
 }
 
-fn traffic(totals: Totals) -> Traffic {
+fn traffic(totals: Counter) -> Traffic {
     Traffic { packets: totals.packets, bytes: totals.bytes }
 }
 
@@ -236,7 +236,7 @@ mod tests {
 
     /// A reading in which the service has so many admitted packets of ten bytes, and as many are of no service.
     fn reading(packets: u64) -> Reading {
-        let totals = Totals { packets, bytes: 10 * packets };
+        let totals = Counter { packets, bytes: 10 * packets };
         let mut judgements = Judgements::default();
         judgements[Judged::Admitted as usize] = totals;
         Reading { services: [(SERVICE, judgements)].into(), unmatched: vec![totals] }
@@ -251,7 +251,7 @@ mod tests {
         let table = [
             (
                 "nothing before",
-                Reading { unmatched: vec![Totals::default()], ..Reading::default() },
+                Reading { unmatched: vec![Counter::default()], ..Reading::default() },
                 5,
                 5,
             ),

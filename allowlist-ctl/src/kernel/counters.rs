@@ -19,9 +19,6 @@ struct Raw(Counter);
 // SAFETY: `Counter` is two u64, without padding, and every bit pattern is a value.
 unsafe impl Pod for Raw {}
 
-/// Packets and bytes.
-pub type Totals = Counter;
-
 /// Reads the counters, from any thread.
 pub struct Counters {
     /// Written only to start a new service at zero.
@@ -38,7 +35,7 @@ impl Counters {
     ///
     /// # Errors
     /// The kernel's refusal to read the map.
-    pub fn service(&self, number: u16, judged: Judged) -> Result<Totals, MapError> {
+    pub fn service(&self, number: u16, judged: Judged) -> Result<Counter, MapError> {
         sum(&self.services.read().unwrap_or_else(PoisonError::into_inner), judged.counter(number))
     }
 
@@ -46,7 +43,7 @@ impl Counters {
     ///
     /// # Errors
     /// The kernel's refusal to read the map.
-    pub fn unmatched(&self, unmatched: Unmatched) -> Result<Totals, MapError> {
+    pub fn unmatched(&self, unmatched: Unmatched) -> Result<Counter, MapError> {
         sum(&self.unmatched, unmatched.counter())
     }
 
@@ -62,9 +59,9 @@ impl Counters {
     }
 }
 
-fn sum(map: &PerCpuArray<MapData, Raw>, index: u32) -> Result<Totals, MapError> {
+fn sum(map: &PerCpuArray<MapData, Raw>, index: u32) -> Result<Counter, MapError> {
     let values = map.get(&index, 0)?;
-    Ok(values.iter().fold(Totals::default(), |sum, Raw(cpu)| Totals {
+    Ok(values.iter().fold(Counter::default(), |sum, Raw(cpu)| Counter {
         packets: sum.packets.wrapping_add(cpu.packets),
         bytes: sum.bytes.wrapping_add(cpu.bytes),
     }))

@@ -2,15 +2,15 @@
 
 use std::cmp::Reverse;
 
-use allowlist_common::abi::Node;
+use allowlist_common::abi::Ruling;
 
 use crate::policy::{Prefix, Sources, entry::BootClock};
 
 /// What a prefix said, and what it is to say.
 pub(super) struct Edit {
     pub(super) prefix: Prefix,
-    pub(super) before: Option<Node>,
-    pub(super) after: Option<Node>,
+    pub(super) before: Option<Ruling>,
+    pub(super) after: Option<Ruling>,
 }
 
 /// The edits from some sources to the next in the order in which they are to be made; `None` where they are more
@@ -80,10 +80,10 @@ mod tests {
 
     /// A trie that is searched from end to end.
     #[derive(Clone, Default)]
-    struct Scanned(BTreeMap<Prefix, Node>);
+    struct Scanned(BTreeMap<Prefix, Ruling>);
 
     impl decide::Sources for Scanned {
-        fn lookup_v4(&self, _: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
+        fn lookup_v4(&self, _: u32, prefix_len: u32, address: [u8; 4]) -> Option<Ruling> {
             let covers = |prefix: &Prefix| match prefix.net() {
                 IpNet::V4(net) => net.contains(&Ipv4Addr::from(address)),
                 IpNet::V6(_) => false,
@@ -95,7 +95,7 @@ mod tests {
             candidates.max_by_key(|(_, node)| node.prefix_len).map(|(_, node)| *node)
         }
 
-        fn lookup_v6(&self, _: u32, _: u32, _: [u8; 16]) -> Option<Node> {
+        fn lookup_v6(&self, _: u32, _: u32, _: [u8; 16]) -> Option<Ruling> {
             None
         }
 

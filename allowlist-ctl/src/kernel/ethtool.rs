@@ -65,10 +65,15 @@ fn merging(features: &[String]) -> Vec<&'static str> {
 
 /// The features that are on.
 fn features(socket: &UnixDatagram, interface: &str) -> io::Result<Vec<String>> {
+    // The sets that are asked for are bits of 64, in the order of the host's bytes; the kernel leaves those that it knows,
+    // and their sizes follow.
+    let asked = halves(1 << FEATURES);
     let mut info = [0; LARGEST];
-    info[0] = GSSET_INFO;
-    info[2] = 1 << FEATURES;
+    (info[0], info[2], info[3]) = (GSSET_INFO, asked[0], asked[1]);
     ask(socket, interface, &mut info)?;
+    if info[2..4] != asked || info[4] == 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let count = info[4] as usize;
 
     let mut names = vec![0; 3 + count * NAME / WORD];
@@ -90,6 +95,12 @@ fn features(socket: &UnixDatagram, interface: &str) -> io::Result<Vec<String>> {
     Ok(on.map(|(_, name)| name).collect())
 }
 
+/// A number as the two words that it takes in a structure.
+fn halves(number: u64) -> [u32; 2] {
+    let bytes = number.to_ne_bytes();
+    [0, WORD].map(|at| u32::from_ne_bytes(std::array::from_fn(|byte| bytes[at + byte])))
+}
+
 /// The text in some words, up to the first zero.
 fn text(words: &[u32]) -> String {
     let bytes = words.iter().flat_map(|word| word.to_ne_bytes());
@@ -108,8 +119,10 @@ fn ask(socket: &UnixDatagram, interface: &str, words: &mut [u32]) -> io::Result<
         *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
-    // SAFETY: the kernel reads and writes as many words as the questions above have room for: the fixed structures are
-    // no larger than `LARGEST`, and the others say in their heads how much follows.
+    // SAFETY: the kernel reads and writes as many words as the questions above have room for. The fixed structures, and the
+    // size of one set behind its question, are no larger than `LARGEST`. Of features it writes as many blocks as the head
+    // says. Of names it writes all there are, whatever the head says: the number of features is a constant of the kernel,
+    // which it has told before.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -129,6 +142,12 @@ mod tests {
         }
         let error = features(&socket, "nowhere").unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+    }
+
+    #[test]
+    fn a_number_of_two_words_has_its_bytes_in_the_hosts_order() {
+        let number = 0x0102_0304_0506_0708_u64;
+        assert_eq!(halves(number).map(u32::to_ne_bytes).concat(), number.to_ne_bytes());
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl Kernel {
     /// Puts the program on an interface, or has the link that is held there go by the interface's name.
     ///
     /// # Errors
-    /// [`AttachError`]; the interface is as before then.
+    /// [`AttachError`]; no link is made or let go then. The maps may go by the interface's name already, and a link that is
+    /// held there by its new label, until the next [`Kernel::look`].
     pub fn attach(
         &mut self,
         interface: &Interface,
@@ -131,7 +132,6 @@ impl Kernel {
         };
         attached.strict = strict;
         label.clone_into(&mut attached.interface);
-        // A pin that is gone is put back with the next look.
         if let Err(error) = attached.link.label(&self.pins, label) {
             debug!("the pin of {label} keeps its name: {error}");
         }

@@ -1,14 +1,15 @@
 //! When entries last decided about a packet.
 
-use std::fs;
+use std::os::fd::AsFd as _;
 
 use allowlist_common::abi::{HITS_PAGE, HITS_PAGES};
-use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapError};
+use aya::maps::{Array, ArrayOfMaps, IterableMap as _, Map, MapData, MapError, MapInfo, MapType};
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
 use super::{
     Pins,
+    pins::pinned_map,
     retry::{Calls, pin},
 };
 
@@ -57,26 +58,27 @@ impl HitMaps {
     }
 
     /// Another handle for those who read.
-    pub(super) fn reader(&self, pins: &Pins) -> Hits {
-        let pages = (0..self.pages.len()).filter_map(|index| {
-            let path = pins.hits(u32::try_from(index).ok()?);
-            Array::try_from(Map::Array(MapData::from_pin(path).ok()?)).ok()
-        });
-        Hits { pages: pages.collect() }
+    pub(super) fn reader(&self) -> Hits {
+        let again = |page: &Page| {
+            let fd = page.map().fd().as_fd().try_clone_to_owned().ok()?;
+            Array::try_from(Map::Array(MapData::from_fd(fd).ok()?)).ok()
+        };
+        Hits { pages: self.pages.iter().map(again).collect() }
     }
 }
 
 /// The page that an earlier daemon pinned, or a new one in its place.
 fn pinned_page(index: u32, pins: &Pins, calls: &Calls) -> Result<Page, MapError> {
     let path = pins.hits(index);
-    if let Ok(data) = MapData::from_pin(&path)
-        && data.info().is_ok_and(|info| info.max_entries() == HITS_PAGE && info.value_size() == 4)
-        && let Ok(page) = Array::try_from(Map::Array(data))
-    {
-        return Ok(page);
+    let is_it = |info: &MapInfo| {
+        info.max_entries() == HITS_PAGE
+            && info.value_size() == 4
+            && matches!(info.map_type(), Ok(MapType::Array))
+    };
+    if let Some(data) = pinned_map(&path, calls, is_it).map_err(MapError::IoError)? {
+        return Array::try_from(Map::Array(data));
     }
-    // Whatever is there is no such page; without a pin the hits end with the daemon.
-    let _ = fs::remove_file(&path);
+    // Without a pin the hits end with the daemon.
     let create = || Page::create(HITS_PAGE, 0);
     let page = calls.patiently(create)?;
     if let Err(error) = pin(calls, || page.pin(&path)) {
@@ -89,19 +91,20 @@ fn pinned_page(index: u32, pins: &Pins, calls: &Calls) -> Result<Page, MapError>
 /// Reads last hits, from any thread.
 #[derive(Default)]
 pub struct Hits {
-    pages: Vec<Page>,
+    /// By the ids in them; one that could not be had stays empty.
+    pages: Vec<Option<Page>>,
 }
 
 impl Hits {
     /// How many maps are read.
     pub(super) fn pages(&self) -> usize {
-        self.pages.len()
+        self.pages.iter().flatten().count()
     }
 
     /// When an entry last decided about a packet, to the second; `None` where it never did since it was added.
     #[must_use]
     pub fn last(&self, id: u32, added_at: Timestamp) -> Option<Timestamp> {
-        let page = self.pages.get((id / HITS_PAGE) as usize)?;
+        let page = self.pages.get((id / HITS_PAGE) as usize)?.as_ref()?;
         let seconds = page.get(&(id % HITS_PAGE), 0).ok().filter(|seconds| *seconds != 0)?;
         let hit = monotonic_time(u64::from(seconds) * 1_000_000_000)?;
         let hit = Timestamp::from_second(hit.as_second()).ok()?;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use allowlist_common::{
-    abi::{NEVER, Node},
+    abi::{NEVER, Ruling},
     flat::Key,
 };
 use ipnet::IpNet;
@@ -15,7 +15,7 @@ use crate::policy::{Prefix, Sources, entry::BootClock, table::Selection};
 pub(super) struct Item {
     pub(super) key: u128,
     pub(super) bits: u32,
-    pub(super) says: Node,
+    pub(super) says: Ruling,
 }
 
 /// What a prefix is to say: nothing where it is gone.
@@ -23,11 +23,11 @@ pub(super) struct Item {
 pub(super) struct Change {
     pub(super) key: u128,
     pub(super) bits: u32,
-    pub(super) says: Option<Node>,
+    pub(super) says: Option<Ruling>,
 }
 
 impl Item {
-    pub(super) fn new(prefix: Prefix, says: Node) -> Self {
+    pub(super) fn new(prefix: Prefix, says: Ruling) -> Self {
         let (key, bits) = bits_of(prefix);
         Self { key, bits, says }
     }
@@ -44,7 +44,7 @@ impl Item {
 }
 
 impl Change {
-    pub(super) fn new(prefix: Prefix, says: Option<Node>) -> Self {
+    pub(super) fn new(prefix: Prefix, says: Option<Ruling>) -> Self {
         let (key, bits) = bits_of(prefix);
         Self { key, bits, says }
     }
@@ -104,12 +104,12 @@ impl Items {
         let numbered = |(prefix, number): (&Prefix, &u16)| {
             let prefix_len = prefix.bits().into();
             let allow = (*number).into();
-            (*prefix, Node { allow, allow_until: NEVER, prefix_len, ..Node::default() })
+            (*prefix, Ruling { allow, allow_until: NEVER, prefix_len, ..Ruling::default() })
         };
         Self::collect(selection.iter().map(numbered))
     }
 
-    fn collect(nodes: impl Iterator<Item = (Prefix, Node)>) -> Self {
+    fn collect(nodes: impl Iterator<Item = (Prefix, Ruling)>) -> Self {
         let mut items = Self::default();
         for (prefix, says) in nodes {
             let family = if prefix.is_v4() { &mut items.v4 } else { &mut items.v6 };

@@ -66,6 +66,11 @@ impl Link {
         state.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
     }
 
+    /// Whether its pin is called so.
+    pub(super) fn is_called(&self, pin: &PinnedName) -> bool {
+        self.pin == *pin
+    }
+
     /// Its id.
     pub(super) const fn id(&self) -> u32 {
         self.id
@@ -113,11 +118,15 @@ impl Link {
     /// Has its pin tell another name of the interface.
     ///
     /// # Errors
-    /// What the file system answered; the pin is then as it was.
+    /// What the file system answered; the pin is then as it was. One that is gone is no error.
     pub(super) fn label(&mut self, pins: &Pins, label: &str) -> io::Result<()> {
         let pin = PinnedName::new(self.id, label);
         if pin != self.pin {
-            fs::rename(pins.link(&self.pin), pins.link(&pin))?;
+            match fs::rename(pins.link(&self.pin), pins.link(&pin)) {
+                // It is put back under the new name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed?,
+            }
             self.pin = pin;
         }
         Ok(())

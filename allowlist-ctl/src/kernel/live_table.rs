@@ -1,12 +1,17 @@
 //! The table in force, and the small changes that are made in it in place.
 //!
 //! Swapping the root waits until every running program has left the old table, some ten milliseconds. What differs
-//! in one service's row only (its first entry, its last one, a new trie) is written into the memory that the
-//! program reads: field by field, in an order in which a packet meets the row as it was or as it will be.
+//! in one service's row only (its first entry, a new trie, its mode) is written into the memory that the program reads,
+//! word by word, where each packet meets the row as it was or as it will be in whatever step. Where one could meet a
+//! mixture, as with the last entry (the flags of a closed service with the empty trie of an open one), the root is
+//! swapped.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    mem::offset_of,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
-use allowlist_common::abi::{MONITOR, OPEN, PolicyTable, ServiceRow};
+use allowlist_common::abi::{OPEN, PolicyTable, PortRow, ServiceRow};
 use aya::maps::{MapData, MapError};
 
 use super::{
@@ -14,8 +19,10 @@ use super::{
     retry::Calls,
 };
 
-/// A service with one of these drops nobody.
-const PASSES_ALL: u32 = OPEN | MONITOR;
+/// Whether words that one CPU stores in one order are never seen in another one by a CPU that loads them in the opposite
+/// order. Elsewhere it would take barriers that programs do not have.
+const IS_ORDERED: bool =
+    cfg!(any(target_arch = "x86", target_arch = "x86_64", target_arch = "s390x"));
 
 /// A map with a table, and its memory.
 pub(super) struct LiveTable {
@@ -40,58 +47,69 @@ impl LiveTable {
         &self.table
     }
 
-    /// Makes the table this one in place; `false` where it differs in more than one service's row.
+    /// Makes the table this one in place; `false` where that cannot be done so that every packet meets the one or the other.
     pub(super) fn become_in_place(&mut self, next: &PolicyTable) -> bool {
-        let mut changed = (0..).zip(self.table.services.iter().zip(&next.services));
-        let Some((number, (before, after))) = changed.find(|(_, (before, after))| before != after)
-        else {
-            return false;
-        };
-        let (before, after) = (*before, *after);
-        let mut reached = self.table.clone();
-        reached.services[number] = after;
-        for (row, next) in reached.rows.iter_mut().zip(&next.rows) {
-            row.guarded = next.guarded;
+        let mut table = self.table.clone();
+        let Some(stores) = stores(&mut table, next) else { return false };
+        for Store { offset, value } in stores {
+            // SAFETY: the offset is that of an aligned u32 inside the table, which the memory holds for as long as
+            // `self` lives; everybody who writes it does so here.
+            let word = unsafe { AtomicU32::from_ptr(self.memory.at(0).byte_add(offset).cast()) };
+            word.store(value, Ordering::SeqCst);
         }
-        if *reached != *next {
-            return false;
-        }
-        if after.flags & PASSES_ALL == 0 {
-            // The tries first, for an open service does not ask them, and one that is monitored drops nobody whatever
-            // they say; then what guards it; then the service.
-            self.store_tries(number, after);
-            self.store_guards(next);
-            self.store(|table| &raw const table.services[number].flags, after.flags);
-        } else {
-            // The service first: with the new tries and the old flags it could drop who passes before and after.
-            self.store(|table| &raw const table.services[number].flags, after.flags);
-            self.store_guards(next);
-            self.store_tries(number, after);
-        }
-        debug_assert_ne!(before, after);
-        self.table = reached;
+        self.table = table;
         true
     }
+}
 
-    fn store_tries(&self, number: usize, row: ServiceRow) {
-        self.store(|table| &raw const table.services[number].trie_v4, row.trie_v4);
-        self.store(|table| &raw const table.services[number].trie_v6, row.trie_v6);
-    }
+/// A word that is stored, by its place in the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Store {
+    offset: usize,
+    value: u32,
+}
 
-    fn store_guards(&self, next: &PolicyTable) {
-        for (index, row) in next.rows.iter().enumerate() {
-            if self.table.rows[index].guarded != row.guarded {
-                self.store(|table| &raw const table.rows[index].guarded, row.guarded);
-            }
+/// Brings a copy of the table to the next one, and says what is stored for that, one word after the other; `None` where
+/// more differs than one service's row and what guards it, or a packet could meet a mixture.
+fn stores(table: &mut PolicyTable, next: &PolicyTable) -> Option<Vec<Store>> {
+    let mut changed = (0..).zip(table.services.iter_mut().zip(&next.services));
+    let (number, (row, after)) = changed.find(|(_, (row, after))| *row != *after)?;
+    let before = std::mem::replace(row, *after);
+    let mut guards = Vec::new();
+    for (index, (row, next)) in table.rows.iter_mut().zip(&next.rows).enumerate() {
+        if row.guarded != next.guarded {
+            let at = offset_of!(PolicyTable, rows) + index * size_of::<PortRow>();
+            row.guarded = next.guarded;
+            guards.push(Store { offset: at + offset_of!(PortRow, guarded), value: next.guarded });
         }
     }
-
-    /// Stores a word where it stands in the copy of the table here.
-    fn store(&self, field: impl Fn(&PolicyTable) -> *const u32, value: u32) {
-        let offset = field(&self.table).addr() - std::ptr::from_ref(self.table.as_ref()).addr();
-        // SAFETY: the offset is that of an aligned u32 inside the table, which the memory holds for as long as
-        // `self` lives; everybody who writes it does so here.
-        let word = unsafe { AtomicU32::from_ptr(self.memory.at(0).byte_add(offset).cast()) };
-        word.store(value, Ordering::SeqCst);
+    if *table != *next || !is_never_mixed(&before, after, guards.is_empty()) {
+        return None;
     }
+    let at = offset_of!(PolicyTable, services) + number * size_of::<ServiceRow>();
+    let word =
+        |field, before, value| (before != value).then_some(Store { offset: at + field, value });
+    let tries = [
+        word(offset_of!(ServiceRow, trie_v4), before.trie_v4, after.trie_v4),
+        word(offset_of!(ServiceRow, trie_v6), before.trie_v6, after.trie_v6),
+    ];
+    let flags = word(offset_of!(ServiceRow, flags), before.flags, after.flags);
+    Some(tries.into_iter().flatten().chain(guards).chain(flags).collect())
 }
+
+/// Whether a packet meets a service as it was or as it will be while the tries, the guards and the flags are stored in
+/// this order. It reads the flags, then the trie of its family where they do not say that the service is open, and the
+/// guard last.
+fn is_never_mixed(before: &ServiceRow, after: &ServiceRow, same_guards: bool) -> bool {
+    let same_tries = (before.trie_v4, before.trie_v6) == (after.trie_v4, after.trie_v6);
+    // The flags alone, or the guard alone, decide. A later fragment is judged by both: while a service opens or closes it
+    // passes in whichever order it meets them.
+    same_tries
+        // The trie of its family alone.
+        || (before.flags == after.flags && same_guards)
+        // Who sees the old flags asks no trie, and who sees the new ones finds the rest in place.
+        || (IS_ORDERED && before.flags & OPEN != 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Loading the program.
 
-use std::io;
+use std::{io, os::fd::OwnedFd};
 
 use allowlist_common::abi::{maps, next};
 use aya::{
@@ -17,7 +17,8 @@ use super::{
     Counters, Events, Pins,
     error::LoadError,
     pins::OfProgram,
-    retry::{Calls, os_error, pin},
+    retry::{Calls, Meaning, copy, os_error, pin},
+    sys::open_pin,
 };
 
 /// The program, compiled by the build script.
@@ -62,6 +63,14 @@ impl Variant {
         }
     }
 
+    /// The judging program's twin.
+    const fn explainer(self) -> &'static str {
+        match self {
+            Self::Frags | Self::Plain | Self::PlainOldClock => "explain",
+            Self::InOne => "explain_in_one",
+        }
+    }
+
     /// Whether its sources can be in flat memory.
     pub(super) const fn has_flat(self) -> bool {
         !matches!(self, Self::InOne)
@@ -96,10 +105,9 @@ pub(super) struct Loaded {
     next: Option<ProgramArray<MapData>>,
     /// Whether the program that watches is among them.
     has_observer: bool,
+    /// The programs of a start that did not take over every link: its own links go on by them until they are taken over.
+    before: Option<OwnedFd>,
 }
-
-/// The judging program's twin.
-const EXPLAINER: &str = "explain";
 
 impl Loaded {
     pub(super) fn program(&self) -> Result<&Xdp, ProgramError> {
@@ -120,7 +128,9 @@ impl Loaded {
             program.fd().is_ok().then_some((name, program))
         };
         let [judging, aftermath] = self.names;
-        [judging, aftermath, self.variant.observer(), EXPLAINER].into_iter().filter_map(named)
+        [judging, aftermath, self.variant.observer(), self.variant.explainer()]
+            .into_iter()
+            .filter_map(named)
     }
 
     /// Takes a map out of the object.
@@ -136,6 +146,7 @@ impl Loaded {
         let judging = self.ebpf.program_mut(self.names[0]).ok_or(ProgramError::NotLoaded);
         let judging: &mut Xdp = judging.and_then(TryInto::try_into).map_err(other)?;
         let [itself, others] = OfProgram::ALL.map(|what| pins.of_program(what, true));
+        self.before = open_pin(&others).ok();
         for left_by_a_start_that_came_no_further in [&itself, &others] {
             let _ = std::fs::remove_file(left_by_a_start_that_came_no_further);
         }
@@ -188,9 +199,10 @@ impl Loaded {
     /// # Errors
     /// [`LoadError`]
     pub(super) fn explainer(&mut self, calls: &Calls) -> Result<&Xdp, LoadError> {
-        self.load_once(EXPLAINER, calls)?;
-        let program = self.ebpf.program(EXPLAINER).ok_or(ProgramError::NotLoaded);
-        program.and_then(TryInto::try_into).map_err(|error| explain(error.into()))
+        let name = self.variant.explainer();
+        self.load_once(name, calls)?;
+        let program = self.ebpf.program(name).ok_or(ProgramError::NotLoaded);
+        program.and_then(TryInto::try_into).map_err(|error| load_error(error.into()))
     }
 
     /// Loads one more program of the object, unless it is loaded.
@@ -199,7 +211,7 @@ impl Loaded {
         if program.is_some_and(|program| program.fd().is_ok()) {
             return Ok(());
         }
-        load_program(&mut self.ebpf, name, calls).map_err(|error| explain(error.into()))
+        load_program(&mut self.ebpf, name, calls).map_err(|error| load_error(error.into()))
     }
 
     pub(super) fn take_events(&mut self) -> Result<Events, LoadError> {
@@ -243,20 +255,27 @@ pub(super) fn load(pins: &Pins, variants: &[Variant], calls: &Calls) -> Result<L
         loader.override_global(aya_log::LEVEL, &log_level, true);
         loader.override_global(COARSE_CLOCK, &coarse_clock, true);
         for (name, entries) in Pins::counter_maps() {
-            loader.map_pin_path(name, pins.counters(name, entries)?);
+            loader.map_pin_path(name, pins.counters(name, entries, calls)?);
         }
         let made = calls.once(|| Ok::<_, MapError>(loader.load(OBJECT)));
-        let mut ebpf = made?.map_err(explain)?;
+        let mut ebpf = made?.map_err(load_error)?;
         match names.iter().try_for_each(|name| load_program(&mut ebpf, name, calls)) {
             Ok(()) => {
                 if log_level > 0 {
                     forward_log(&mut ebpf);
                 }
-                return Ok(Loaded { ebpf, names, variant, next: None, has_observer: false });
+                return Ok(Loaded {
+                    ebpf,
+                    names,
+                    variant,
+                    next: None,
+                    has_observer: false,
+                    before: None,
+                });
             }
             // Another variant would not fare better, or be taken for no reason that lasts.
-            Err(error) if is_shortage(&error) => return Err(explain(error.into())),
-            Err(error) => refused = Some(explain(error.into())),
+            Err(error) if is_shortage(&error) => return Err(load_error(error.into())),
+            Err(error) => refused = Some(load_error(error.into())),
         }
     }
     Err(refused.unwrap_or_else(|| LoadError::Other("the object has no program".into())))
@@ -275,12 +294,20 @@ fn load_program(ebpf: &mut Ebpf, name: &str, calls: &Calls) -> Result<(), Progra
 
 /// Whether the kernel lacks something else than the abilities that a program needs.
 fn is_shortage(error: &ProgramError) -> bool {
-    let code = match error {
-        ProgramError::LoadError { io_error, .. } => io_error.raw_os_error(),
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        _ => None,
-    };
-    matches!(code, Some(libc::EPERM | libc::ENOMEM | libc::EBUSY | libc::EAGAIN | libc::EINTR))
+    match error {
+        ProgramError::LoadError { io_error, .. } => is_shortage_of(io_error),
+        ProgramError::SyscallError(error) => is_shortage_of(&error.io_error),
+        _ => false,
+    }
+}
+
+fn is_shortage_of(error: &io::Error) -> bool {
+    match Meaning::of(error) {
+        // The verifier's word for what a program may not do is EACCES.
+        Meaning::Denied => error.raw_os_error() == Some(libc::EPERM),
+        Meaning::Memory | Meaning::Files | Meaning::Passing => true,
+        Meaning::Lacking | Meaning::Other => false,
+    }
 }
 
 /// Hands what the program logs to the daemon's log, from a thread of its own.
@@ -300,7 +327,7 @@ fn forward_log(ebpf: &mut Ebpf) {
 }
 
 /// Says what the kernel meant.
-fn explain(error: EbpfError) -> LoadError {
+fn load_error(error: EbpfError) -> LoadError {
     let text = error.to_string();
     let (source, feature) = match error {
         EbpfError::MapError(error) => match os_error(&error) {
@@ -309,31 +336,25 @@ fn explain(error: EbpfError) -> LoadError {
         },
         EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) => {
             debug!("verifier log: {verifier_log}");
-            match io_error.raw_os_error() {
-                Some(libc::EPERM | libc::ENOMEM) => (io_error, "load the program"),
-                Some(libc::EBUSY | libc::EAGAIN | libc::EINTR) => {
-                    return LoadError::Passing { source: io_error };
-                }
-                _ => return LoadError::Verifier { source: io_error },
+            if !is_shortage_of(&io_error) {
+                return LoadError::Verifier { source: io_error };
             }
+            (io_error, "load the program")
         }
         EbpfError::ProgramError(ProgramError::SyscallError(error)) => {
             (error.io_error, "load the program")
         }
         other => return LoadError::Other(format!("{text}: {}", chain(&other))),
     };
-    match source.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => LoadError::Capability,
-        Some(libc::ENOMEM) => LoadError::Memory { source },
-        Some(libc::EBUSY | libc::EAGAIN | libc::EINTR) => LoadError::Passing { source },
-        _ => LoadError::TooOld { feature, source },
+    match Meaning::of(&source) {
+        Meaning::Denied => LoadError::Capability,
+        Meaning::Memory => LoadError::Memory { source },
+        Meaning::Passing => LoadError::Passing { source },
+        Meaning::Lacking => LoadError::TooOld { feature, source },
+        Meaning::Files | Meaning::Other => {
+            LoadError::Other(format!("the kernel does not {feature}: {source}"))
+        }
     }
-}
-
-fn copy(error: &io::Error) -> io::Error {
-    error
-        .raw_os_error()
-        .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -348,6 +369,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<MapError> for LoadError {
     fn from(error: MapError) -> Self {
-        explain(error.into())
+        load_error(error.into())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use allowlist_common::abi::{Node, TRIE_ENTRIES, TRIES};
+use allowlist_common::abi::{Ruling, TRIE_ENTRIES};
 use aya::{
     Pod,
     maps::{
@@ -44,14 +44,14 @@ pub(super) struct Installed<A: Pod> {
 /// Bytes that the kernel takes for a prefix at most: a node of its own, and one where it parts from another.
 const fn bytes_of_prefix<A>() -> u64 {
     // Two pointers, a header, the key and the value, in the kernel's sizes of memory.
-    let node = 40 + mem::size_of::<A>() + mem::size_of::<Node>();
+    let node = 40 + mem::size_of::<A>() + mem::size_of::<Ruling>();
     2 * (node as u64).next_power_of_two()
 }
 
 impl<A: Pod> Pool<A> {
     pub(super) fn new(map: Map, budget: Budget, calls: Calls) -> Result<Self, MapError> {
         let array = ArrayOfMaps::try_from(map)?;
-        let slots = Slots::new(array, TRIES, calls.patiently(create)?, calls.clone())?;
+        let slots = Slots::new(array, calls.patiently(create)?, calls.clone())?;
         Ok(Self { slots, spare: None, dying: Vec::new(), budget, calls })
     }
 
@@ -61,7 +61,7 @@ impl<A: Pod> Pool<A> {
     /// Nothing is left behind then.
     pub(super) fn build(
         &mut self,
-        nodes: impl Iterator<Item = (Key<A>, Node)>,
+        nodes: impl Iterator<Item = (Key<A>, Ruling)>,
     ) -> Result<Installed<A>, SyncError> {
         let mut installed = match self.spare.take() {
             Some(spare) => spare,
@@ -119,8 +119,8 @@ impl<A: Pod> Installed<A> {
     pub(super) fn set(
         &mut self,
         key: &Key<A>,
-        before: Option<Node>,
-        after: Option<Node>,
+        before: Option<Ruling>,
+        after: Option<Ruling>,
     ) -> Result<(), SyncError> {
         let bytes = bytes_of_prefix::<A>();
         let Some(node) = after else {

@@ -2,6 +2,10 @@
 
 use std::{mem, num::NonZeroUsize, ptr::NonNull};
 
+use allowlist_common::{
+    abi::PolicyTable,
+    flat::{Element, Word},
+};
 use aya::maps::{MapData, MapError};
 use aya_obj::generated::{BPF_F_MMAPABLE, bpf_map_type};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -10,6 +14,21 @@ use super::retry::Calls;
 
 /// Arrays are looked up by an index of 32 bits.
 const KEY_SIZE: u32 = 4;
+
+/// What may be kept in the memory of a map.
+///
+/// # Safety
+/// Zeros are a value of the type, it has no padding, and it owns nothing.
+pub(super) unsafe trait Plain: Copy {}
+
+// SAFETY: plain numbers.
+unsafe impl Plain for u64 {}
+// SAFETY: a plain number.
+unsafe impl Plain for Word {}
+// SAFETY: four plain numbers that fill it.
+unsafe impl Plain for Element {}
+// SAFETY: arrays of structures of plain numbers, laid out without padding.
+unsafe impl Plain for PolicyTable {}
 
 /// The memory of an array map of one value, which is `length` times `T`; all zeros at first.
 pub(super) struct Memory<T> {
@@ -35,7 +54,7 @@ pub(super) fn make<T>(name: &str, length: usize, calls: &Calls) -> Result<MapDat
 ///
 /// # Errors
 /// The kernel's refusal to make or map it.
-pub(super) fn make_mapped<T: Copy>(
+pub(super) fn make_mapped<T: Plain>(
     name: &str,
     length: usize,
     calls: &Calls,
@@ -49,7 +68,7 @@ pub(super) fn make_mapped<T: Copy>(
     Ok((map, Memory { first, length }))
 }
 
-impl<T: Copy> Memory<T> {
+impl<T: Plain> Memory<T> {
     /// Such memory without a map.
     #[cfg(test)]
     pub(super) fn of_no_map(length: usize) -> Self {
@@ -70,8 +89,8 @@ impl<T: Copy> Memory<T> {
 
     /// A value that no program writes.
     pub(super) fn get(&self, index: usize) -> T {
-        // SAFETY: an aligned value inside the mapping: one that was written there, or zeros, which are a value of all types
-        // that are kept so.
+        // SAFETY: an aligned value inside the mapping: one that was written there, or zeros, which are a value of
+        // what is plain.
         unsafe { self.at(index).read() }
     }
 

@@ -20,6 +20,7 @@ mod frame;
 mod held;
 mod hits;
 mod identity;
+mod interfaces;
 mod item;
 mod keeping;
 mod link;
@@ -27,7 +28,6 @@ mod live_table;
 mod load;
 mod lpm;
 mod mapped;
-mod netlink;
 mod pins;
 mod placing;
 mod refusal;
@@ -51,7 +51,7 @@ pub use self::{
     attach::XdpMode,
     budget::OverBudget,
     clock::boot_clock,
-    counters::{Counters, Totals},
+    counters::Counters,
     engine::{EngineKind, EngineSettings, EngineState, InFlat},
     error::{AttachError, LoadError, PinError, RemoveError, SyncError, WatchError},
     events::{Drop, DropReason, Events},
@@ -60,8 +60,8 @@ pub use self::{
     held::{Attached, Happening, Manner},
     hits::Hits,
     identity::InForce,
+    interfaces::{Interface, interfaces},
     load::{Variant, raise_memory_limit},
-    netlink::{Interface, interfaces},
     pins::{PinnedName, Pins},
     retry::{Calls, Refusals},
     sightings::{Sighting, Sightings, Tried},
@@ -125,7 +125,7 @@ impl Kernel {
             events: Some(loaded.take_events()?),
             explainer: explain::Explainer::new(&mut loaded)?,
             sightings: Arc::new(Sightings::new(&mut loaded)?),
-            hits: Arc::new(hit_maps.reader(&pins)),
+            hits: Arc::new(hit_maps.reader()),
             hit_maps,
             loaded,
             enforced,
@@ -167,11 +167,17 @@ impl Kernel {
         self.program_id
     }
 
-    /// Keeps the pins of this program alone, once it has taken over from an earlier one.
+    /// Keeps the pins of this program alone, once it has taken over every link of earlier ones.
     ///
     /// # Errors
     /// What the file system answered.
     pub fn settle(&mut self) -> io::Result<()> {
+        // A link that could not be taken over runs the program of another start, perhaps of another release: that one goes on
+        // by what it pinned.
+        let is_held = |pin: &PinnedName| self.attached.iter().any(|one| one.link.is_called(pin));
+        if !self.pins.pinned_links()?.iter().all(is_held) {
+            return self.pinned.hold(&self.pins);
+        }
         for what in OfProgram::ALL {
             let (new, kept) = (self.pins.of_program(what, true), self.pins.of_program(what, false));
             match self.calls.ask(|| fs::rename(new, kept)) {
@@ -180,11 +186,7 @@ impl Kernel {
             }
         }
         self.pinned.hold(&self.pins)?;
-        // A link that could not be taken over runs the program of another start, perhaps of another release.
-        if self.pins.pinned_links()?.len() <= self.attached.len() {
-            self.pins.remove_other_versions()?;
-        }
-        Ok(())
+        self.pins.remove_other_versions()
     }
 
     /// Which of the program's variants the kernel has taken.
@@ -237,20 +239,29 @@ impl Kernel {
         // What another service had by its number is not its own.
         let (before, after) = (numbered(self.enforced.policy()), numbered(next));
         let new: BTreeSet<u16> = after.difference(&before).map(|(number, _)| *number).collect();
-        for number in &new {
-            self.counters.reset(*number, &self.calls)?;
+        let in_force: BTreeSet<u16> = before.iter().map(|(number, _)| *number).collect();
+        let (handed_on, free): (BTreeSet<u16>, BTreeSet<u16>) =
+            new.iter().partition(|number| in_force.contains(number));
+        for number in free {
+            self.counters.reset(number, &self.calls)?;
         }
         let pages = self.hits.pages();
         if let Err(error) = self.hit_maps.cover(next.ids.highest(), &self.pins) {
             tracing::warn!("some entries will have no last hit: {error}");
         }
         if self.hit_maps.pages() > pages {
-            self.hits = Arc::new(self.hit_maps.reader(&self.pins));
+            self.hits = Arc::new(self.hit_maps.reader());
             if let Err(error) = self.pinned.hold(&self.pins) {
                 tracing::warn!("some last hits end with this daemon: {error}");
             }
         }
         bring(&mut self.enforced, next)?;
+        // Until here they were those of a service in force, which would have stayed if this had failed.
+        for number in handed_on {
+            if let Err(error) = self.counters.reset(number, &self.calls) {
+                tracing::warn!("a new service goes on with the counters of a removed one: {error}");
+            }
+        }
         let is_new = |what, number| what == Sighted::Passed && new.contains(&number);
         if !new.is_empty()
             && let Err(error) = self.sightings.forget(is_new)
@@ -265,15 +276,15 @@ impl Kernel {
         self.mend_at(&boot_clock())
     }
 
+    /// The same, where the clocks relate like this.
+    pub fn mend_at(&mut self, clock: &BootClock) -> bool {
+        self.enforced.mend(clock)
+    }
+
     /// The calls by which it asks the kernel. For tests.
     #[must_use]
     pub const fn calls(&self) -> &Calls {
         &self.calls
-    }
-
-    /// The same, where the clocks relate like this.
-    pub fn mend_at(&mut self, clock: &BootClock) -> bool {
-        self.enforced.mend(clock)
     }
 
     /// Forgets when entries last decided: their ids were others' meanwhile.

@@ -7,12 +7,14 @@ use std::{
 };
 
 use allowlist_common::abi::{ABI_VERSION, HITS_PAGES, maps};
-use aya::maps::MapData;
+use aya::maps::{MapData, MapError, MapInfo, MapType};
 use jiff::Timestamp;
 
 use super::{
     bpffs,
     error::{LoadError, RemoveError},
+    link::remove,
+    retry::{Calls, copy, os_error, tells_nothing},
 };
 
 /// The directory of pins: `BPFFS/allowlist`.
@@ -64,19 +66,24 @@ impl Pins {
     /// Where a counter map is pinned; a pin that is not such a map is removed first.
     ///
     /// # Errors
-    /// [`LoadError::Pin`] where a wrong pin cannot be removed.
-    pub(super) fn counters(&self, name: &str, entries: u32) -> Result<PathBuf, LoadError> {
+    /// [`LoadError::Pin`] where it cannot be told what is pinned there, or a wrong pin cannot be removed.
+    pub(super) fn counters(
+        &self,
+        name: &str,
+        entries: u32,
+        calls: &Calls,
+    ) -> Result<PathBuf, LoadError> {
         let path = self.maps().join(name);
-        let is_it = MapData::from_pin(&path).and_then(|map| map.info()).is_ok_and(|info| {
+        let is_it = |info: &MapInfo| {
             info.max_entries() == entries
                 && info.key_size() == 4
                 && info.value_size() == 16
-                && matches!(info.map_type(), Ok(aya::maps::MapType::PerCpuArray))
-        });
-        if !is_it && path.exists() {
-            fs::remove_file(&path).map_err(|source| LoadError::pin(&path, source))?;
+                && matches!(info.map_type(), Ok(MapType::PerCpuArray))
+        };
+        match pinned_map(&path, calls, is_it) {
+            Ok(_) => Ok(path),
+            Err(source) => Err(LoadError::pin(&path, source)),
         }
-        Ok(path)
     }
 
     /// Where it is pinned which store the policy in force is from. It is no directory of a version's, so that every
@@ -191,6 +198,32 @@ impl Pins {
     fn maps(&self) -> PathBuf {
         self.root.join(format!("v{ABI_VERSION}"))
     }
+}
+
+/// The map that is pinned there, where it is like this; anything else is removed.
+///
+/// # Errors
+/// What the file system or the kernel answered. What is there stays where that is not told.
+pub(super) fn pinned_map(
+    path: &Path,
+    calls: &Calls,
+    is_it: impl FnOnce(&MapInfo) -> bool,
+) -> io::Result<Option<MapData>> {
+    if !path.is_dir() {
+        let opened = calls.once(|| {
+            let map = MapData::from_pin(path)?;
+            Ok::<_, MapError>((map.info()?, map))
+        });
+        match opened {
+            Ok((info, map)) if is_it(&info) => return Ok(Some(map)),
+            Err(error) => match os_error(&error) {
+                Some(error) if tells_nothing(error) => return Err(copy(error)),
+                _ => {}
+            },
+            Ok(_) => {}
+        }
+    }
+    remove(path).map(|()| None)
 }
 
 /// What belongs to one program and is pinned with it.

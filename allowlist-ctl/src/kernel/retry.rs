@@ -115,9 +115,50 @@ impl Calls {
     }
 }
 
+/// What a refusal means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Meaning {
+    /// The caller may not.
+    Denied,
+    /// There is no memory.
+    Memory,
+    /// There are no descriptors.
+    Files,
+    /// Something is in the way that should not last.
+    Passing,
+    /// The kernel does not know how.
+    Lacking,
+    /// Nothing of these.
+    Other,
+}
+
+impl Meaning {
+    pub(super) fn of(error: &io::Error) -> Self {
+        use libc::{
+            EACCES, EAGAIN, EBUSY, EDEADLK, EINTR, EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS,
+            EOPNOTSUPP, EPERM,
+        };
+        match error.raw_os_error() {
+            Some(EPERM | EACCES) => Self::Denied,
+            Some(ENOMEM) => Self::Memory,
+            Some(EMFILE | ENFILE) => Self::Files,
+            Some(EBUSY | EAGAIN | EDEADLK | EINTR) => Self::Passing,
+            Some(EINVAL | ENOSYS | EOPNOTSUPP) => Self::Lacking,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether the kernel does not say what is pinned somewhere, where another time it would.
+pub(super) fn tells_nothing(error: &io::Error) -> bool {
+    use Meaning::{Denied, Files, Memory, Passing};
+    matches!(Meaning::of(error), Denied | Memory | Files | Passing)
+        || error.kind() == io::ErrorKind::ReadOnlyFilesystem
+}
+
 fn is_passing(error: &MapError) -> bool {
-    let code = os_error(error).and_then(io::Error::raw_os_error);
-    matches!(code, Some(libc::ENOMEM | libc::EBUSY | libc::EAGAIN | libc::EDEADLK | libc::EINTR))
+    let meaning = os_error(error).map(Meaning::of);
+    matches!(meaning, Some(Meaning::Memory | Meaning::Passing))
 }
 
 /// Pins something.
@@ -142,6 +183,13 @@ pub(super) fn os_error(error: &MapError) -> Option<&io::Error> {
         MapError::IoError(error) => Some(error),
         _ => None,
     }
+}
+
+/// The same error once more.
+pub(super) fn copy(error: &io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

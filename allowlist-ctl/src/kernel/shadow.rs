@@ -34,6 +34,8 @@ struct Candidate {
     table: LiveTable,
     /// Whether the ends in the tries are wrong, for somebody has set the clock.
     has_wrong_ends: bool,
+    /// Whether the table is for interfaces as they were.
+    is_elsewhere: bool,
 }
 
 impl Trial {
@@ -71,7 +73,8 @@ impl Enforced {
         });
         match placed {
             Ok(table) => {
-                let candidate = Candidate { policy, tries, table, has_wrong_ends: false };
+                let candidate =
+                    Candidate { policy, tries, table, has_wrong_ends: false, is_elsewhere: false };
                 let before = self.trial.candidate.replace(candidate);
                 self.retire_candidate(before);
                 let published = self.publish_anew();
@@ -106,23 +109,39 @@ impl Enforced {
         Ok(())
     }
 
-    /// Brings the trial to interfaces that are others now.
-    pub(super) fn trial_elsewhere(&mut self) -> Result<(), SyncError> {
-        let Some(mut candidate) = self.trial.candidate.take() else { return Ok(()) };
-        let interfaces = self.interfaces().clone();
-        let placed = self.build_selections(&candidate.policy, &interfaces).and_then(|()| {
-            let table = self.table_of(&candidate.policy, &candidate.tries)?;
-            let calls = self.calls().clone();
-            self.trial.put(&table, &calls)?;
-            candidate.table = table;
-            Ok(())
-        });
+    /// Brings the trial to interfaces that are others now. Where that fails it is tried again with [`Enforced::mend`]: a
+    /// trial is in nobody's way.
+    pub(super) fn trial_elsewhere(&mut self) {
+        let Some(mut candidate) = self.trial.candidate.take() else { return };
+        match self.table_elsewhere(&candidate) {
+            Ok(table) => {
+                candidate.table = table;
+                candidate.is_elsewhere = false;
+            }
+            Err(error) => {
+                if !candidate.is_elsewhere {
+                    tracing::warn!("the trial goes on by the interfaces as they were: {error}");
+                }
+                candidate.is_elsewhere = true;
+            }
+        }
         self.trial.candidate = Some(candidate);
-        placed
     }
 
-    /// Writes the ends anew where the clock was set.
+    fn table_elsewhere(&mut self, candidate: &Candidate) -> Result<LiveTable, SyncError> {
+        let interfaces = self.interfaces().clone();
+        self.build_selections(&candidate.policy, &interfaces)?;
+        let table = self.table_of(&candidate.policy, &candidate.tries)?;
+        let calls = self.calls().clone();
+        self.trial.put(&table, &calls)?;
+        Ok(table)
+    }
+
+    /// Writes the ends anew where the clock was set, and brings the trial to interfaces that it knows nothing of yet.
     pub(super) fn mend_trial(&mut self, clock: &BootClock) {
+        if self.trial.candidate.as_ref().is_some_and(|candidate| candidate.is_elsewhere) {
+            self.trial_elsewhere();
+        }
         let wrong = self.trial.candidate.as_ref().filter(|candidate| candidate.has_wrong_ends);
         let Some(policy) = wrong.map(|candidate| candidate.policy.clone()) else { return };
         if let Err(error) = self.try_out(policy, clock) {

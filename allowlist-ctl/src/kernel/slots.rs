@@ -20,14 +20,14 @@ pub(super) struct Slots<V> {
 }
 
 impl<V: InnerMap> Slots<V> {
-    /// The first `slots` of an array; `empty` goes where nothing is.
+    /// The slots of an array; `empty` goes where nothing is.
     pub(super) fn new(
         array: ArrayOfMaps<MapData, V>,
-        slots: u32,
         empty: V,
         calls: Calls,
     ) -> Result<Self, MapError> {
-        let mut new = Self { array, free: (1..slots).collect(), retired: Vec::new(), empty, calls };
+        let free = (1..array.len()).collect();
+        let mut new = Self { array, free, retired: Vec::new(), empty, calls };
         new.set_empty(EMPTY_SLOT)?;
         Ok(new)
     }

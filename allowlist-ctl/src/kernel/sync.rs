@@ -144,14 +144,17 @@ impl Enforced {
         &mut self,
         interfaces: BTreeMap<String, Placement>,
     ) -> Result<(), SyncError> {
-        self.build_selections(&self.policy.clone(), &interfaces)?;
+        // The policy is in force already: an interface is not left without a filter for what entries may take.
+        let policy = self.policy.clone();
+        self.beyond_the_limit(|enforced| enforced.build_selections(&policy, &interfaces))?;
         let around = Surroundings { interfaces, ..self.surroundings(&self.policy) };
         let table = table::compile(&self.policy, &around)?;
         if *table != *self.live.table() {
             self.publish(table)?;
         }
         self.interfaces = around.interfaces;
-        self.trial_elsewhere()
+        self.beyond_the_limit(Self::trial_elsewhere);
+        Ok(())
     }
 
     /// Puts the table of the policy in force anew, where what it is made for beside the policy has changed.

@@ -8,6 +8,7 @@ use super::{
     AttachError, Attached, Interface, Kernel,
     held::is_on,
     link::{Link, remove},
+    retry::tells_nothing,
     sys::LinkState,
 };
 
@@ -20,15 +21,9 @@ pub struct Pinned {
     state: LinkState,
 }
 
-/// Whether the kernel does not say what is pinned there, where another time it would.
-fn is_passing(error: &io::Error) -> bool {
-    use libc::{EACCES, EAGAIN, EBUSY, EINTR, EMFILE, ENFILE, ENOMEM, EPERM, EROFS};
-    let codes = [EACCES, EAGAIN, EBUSY, EINTR, EMFILE, ENFILE, ENOMEM, EPERM, EROFS];
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
-}
-
 impl Kernel {
-    /// The links that an earlier daemon left in force. Pins of others, and of links without an interface, are removed.
+    /// The links that an earlier daemon left in force, in the order in which they were made. Pins of others, and of links
+    /// without an interface, are removed.
     ///
     /// # Errors
     /// What the file system or the kernel answered; what it does not tell about stays.
@@ -41,7 +36,7 @@ impl Kernel {
                 if path.is_dir() { Ok(None) } else { Link::from_pin(&self.pins, pin, &self.calls) };
             match pinned {
                 // What is there is in force perhaps.
-                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) if tells_nothing(&error) => return Err(error),
                 Ok(Some((link, state))) if state.ifindex != 0 => {
                     let named = || {
                         let is_it = |one: &&Interface| is_on(&state, one, state.program);
@@ -59,6 +54,8 @@ impl Kernel {
                 }
             }
         }
+        // Ids are given in order: of two with the same index, the later one is on the interface here.
+        found.sort_by_key(|pinned| pinned.link.id());
         Ok(found)
     }
 

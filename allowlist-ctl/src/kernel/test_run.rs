@@ -48,7 +48,8 @@ pub(super) fn test_run(program: &Xdp, frame: &[u8]) -> io::Result<u32> {
 
 impl Kernel {
     /// Runs the judging program over a frame, from its Ethernet header on, as if it came in on the loopback interface
-    /// of this thread's network namespace. It counts and reports as ever; nothing is sent.
+    /// of this thread's network namespace. It counts and reports as ever; nothing is sent. For tests: a packet that comes in
+    /// on the same CPU meanwhile may have one of the two miscounted.
     ///
     /// # Errors
     /// What the kernel answered: `InvalidInput` for a frame of less than 14 bytes or more than a page takes.

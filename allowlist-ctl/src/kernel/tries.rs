@@ -1,6 +1,6 @@
 //! Tries in the kernel, and what user space knows of them.
 
-use allowlist_common::abi::Node;
+use allowlist_common::abi::Ruling;
 use aya::{Pod, maps::lpm_trie::Key};
 
 use super::{
@@ -50,10 +50,10 @@ impl Address for [u8; 16] {
 
 impl<A: Address> Trie<A> {
     /// Makes a prefix say something else, where the trie is one of the kernel.
-    fn set(&mut self, edit: &Edit, after: Option<Node>) -> Result<(), SyncError> {
+    fn set(&mut self, edit: &Edit, after: Option<Ruling>) -> Result<(), SyncError> {
         match &mut self.place {
             Place::Lpm(installed) => {
-                let key = A::key(&Item::new(edit.prefix, Node::default()));
+                let key = A::key(&Item::new(edit.prefix, Ruling::default()));
                 let before = if after == edit.after { edit.before } else { edit.after };
                 installed.set(&key, before, after)
             }
@@ -116,7 +116,7 @@ impl Tries {
         self.set(edit, edit.after)
     }
 
-    fn set(&mut self, edit: &Edit, node: Option<Node>) -> Result<(), SyncError> {
+    fn set(&mut self, edit: &Edit, node: Option<Ruling>) -> Result<(), SyncError> {
         if edit.prefix.is_v4() {
             self.v4.as_mut().map_or(Ok(()), |trie| trie.set(edit, node))
         } else {

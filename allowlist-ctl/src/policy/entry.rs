@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use allowlist_common::abi::{BootSeconds, NEVER, Node};
+use allowlist_common::abi::{BootSeconds, NEVER, Ruling};
 use imbl::OrdMap;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -312,7 +312,7 @@ pub struct BootClock {
 impl BootClock {
     /// Whether a node still has an entry that decides.
     #[must_use]
-    pub const fn decides(&self, node: &Node) -> bool {
+    pub const fn decides(&self, node: &Ruling) -> bool {
         self.now < node.allow_until || self.now < node.except_until
     }
 

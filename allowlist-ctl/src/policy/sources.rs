@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use allowlist_common::abi::{BootSeconds, Node};
+use allowlist_common::abi::{BootSeconds, Ruling};
 use jiff::Timestamp;
 
 use super::{Entries, Entry, EntryKey, Kind, ListNumber, Origin, Prefix, entry::BootClock};
@@ -54,7 +54,7 @@ impl Sources {
 
     /// What the trie says for a prefix; `None` where no list has an entry of it.
     #[must_use]
-    pub fn node(&self, prefix: Prefix, clock: &BootClock) -> Option<Node> {
+    pub fn node(&self, prefix: Prefix, clock: &BootClock) -> Option<Ruling> {
         fold(prefix, self.0.values().flat_map(|entries| entries.at(prefix)), clock)
     }
 
@@ -84,7 +84,10 @@ impl Sources {
     }
 
     /// The trie's nodes in order.
-    pub fn nodes<'a>(&'a self, clock: &'a BootClock) -> impl Iterator<Item = (Prefix, Node)> + 'a {
+    pub fn nodes<'a>(
+        &'a self,
+        clock: &'a BootClock,
+    ) -> impl Iterator<Item = (Prefix, Ruling)> + 'a {
         let mut lists: Vec<_> = self.0.values().map(|entries| entries.iter().peekable()).collect();
         std::iter::from_fn(move || {
             let heads = lists.iter_mut().filter_map(|list| list.peek().map(|(key, _)| key.prefix));
@@ -228,8 +231,8 @@ fn fold<'a>(
     prefix: Prefix,
     entries: impl Iterator<Item = (&'a EntryKey, &'a Entry)>,
     clock: &BootClock,
-) -> Option<Node> {
-    let mut node = Node { prefix_len: prefix.bits().into(), ..Node::default() };
+) -> Option<Ruling> {
+    let mut node = Ruling { prefix_len: prefix.bits().into(), ..Ruling::default() };
     for (key, entry) in entries {
         let (id, until) = match key.kind {
             Kind::Allow => (&mut node.allow, &mut node.allow_until),

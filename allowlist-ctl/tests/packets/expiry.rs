@@ -1,6 +1,6 @@
 //! Entries that have ended give way to the next less specific one, however many there are.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use allowlist::{
     kernel::boot_clock,
@@ -11,10 +11,11 @@ use ipnet::IpNet;
 use jiff::{Timestamp, ToSpan as _};
 
 use crate::{
-    bed::in_lab,
+    bed::{in_lab, in_lab_with},
     counted::{Counted, Tally},
     policies::{Line, policy, service},
     table::build::{V4, V6},
+    variants::variants,
 };
 
 /// Entries of one kind for an address: one for each length, all ended but the least specific one.
@@ -48,6 +49,32 @@ fn a_source_behind_every_ended_prefix_there_can_be_is_judged_by_the_one_that_las
             assert_eq!(bed.in_kernel(&frame).1, Tally::from([(expected, 1)]), "{name}");
         }
     });
+}
+
+#[test]
+fn every_variant_explains_as_it_judges_however_many_prefixes_have_ended() {
+    let v4 = V4 { source: [10, 170, 85, 3], ..V4::to(22) };
+    let v6 = V6 { source: [0x2a; 16], ..V6::to(22) };
+    let mut judged = BTreeSet::new();
+    for variant in variants() {
+        in_lab_with(&[variant], |bed| {
+            for (address, width, frame) in [
+                (IpAddr::from(v4.source), 6, v4.frame()),
+                (IpAddr::from(v4.source), 32, v4.frame()),
+                (IpAddr::from(v6.source), 128, v6.frame()),
+            ] {
+                let entries = nested(address, width, Kind::Allow, true);
+                bed.enforce(&policy([(service(&["tcp/22".into()]), entries)]), false);
+                let (explained, tally) = bed.explained(&frame);
+                assert!(tally.is_empty(), "{tally:?}");
+                let expected = Tally::from([(explained, 1)]);
+                assert_eq!(bed.in_kernel(&frame).1, expected, "{variant:?}, {address}, {width}");
+                judged.insert((width, explained.passes()));
+            }
+        });
+    }
+    // A variant of one function gives up on the longer ones.
+    assert!(judged.contains(&(6, true)), "{judged:?}");
 }
 
 #[test]

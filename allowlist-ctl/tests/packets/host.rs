@@ -8,7 +8,7 @@ use allowlist::policy::{
     table::{self, Placement, Surroundings, TrieSlots},
 };
 use allowlist_common::{
-    abi::{BootSeconds, Node, PolicyTable},
+    abi::{BootSeconds, PolicyTable, Ruling},
     decide::{self, Sources},
     parse::{self, Flow},
 };
@@ -26,7 +26,7 @@ pub(crate) struct Host {
 
 /// In place of tries: prefixes with their nodes, by slot. Slot 0 is empty.
 struct Lists {
-    lists: Vec<Vec<(Prefix, Node)>>,
+    lists: Vec<Vec<(Prefix, Ruling)>>,
     now: BootSeconds,
 }
 
@@ -46,7 +46,7 @@ impl Host {
             .map(|service| (service.number, keep(policy.sources(service).nodes(clock).collect())));
         let tries = tries.collect();
         let numbered = |(prefix, number): (&Prefix, &u16)| {
-            (*prefix, Node { allow: u32::from(*number), ..Node::default() })
+            (*prefix, Ruling { allow: u32::from(*number), ..Ruling::default() })
         };
         let selections = table::selections(policy, &interfaces).into_iter().map(|selection| {
             let slots = keep(selection.iter().map(numbered).collect());
@@ -67,7 +67,7 @@ impl Host {
 }
 
 impl Lists {
-    fn lookup(&self, trie: u32, prefix_len: u32, address: IpAddr) -> Option<Node> {
+    fn lookup(&self, trie: u32, prefix_len: u32, address: IpAddr) -> Option<Ruling> {
         self.lists[usize::try_from(trie).unwrap()]
             .iter()
             .filter(|(prefix, _)| u32::from(prefix.bits()) <= prefix_len)
@@ -91,11 +91,11 @@ pub(crate) fn covers(prefix: Prefix, address: IpAddr) -> bool {
 }
 
 impl Sources for Lists {
-    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Node> {
+    fn lookup_v4(&self, trie: u32, prefix_len: u32, address: [u8; 4]) -> Option<Ruling> {
         self.lookup(trie, prefix_len, address.into())
     }
 
-    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Node> {
+    fn lookup_v6(&self, trie: u32, prefix_len: u32, address: [u8; 16]) -> Option<Ruling> {
         self.lookup(trie, prefix_len, address.into())
     }
 

@@ -10,6 +10,7 @@ mod faults;
 mod fuzz;
 mod host;
 mod modes;
+mod pinned;
 mod policies;
 mod refusals;
 mod rows;

@@ -7,17 +7,23 @@ use std::{
 };
 
 use allowlist::{
-    kernel::{EngineKind, EngineSettings, Refusals, SyncError, boot_clock},
+    kernel::{
+        EngineKind, EngineSettings, Manner, Refusals, SyncError, XdpMode, boot_clock, interfaces,
+    },
     policy::{
         Author, Name, Policy,
         change::{Change, Settings, apply},
         entry::{NewEntry, parse_keys},
     },
 };
+use allowlist_common::abi::Judged as Verdict;
 use jiff::{SignedDuration, Timestamp};
 use xtask::lab::udp_frame;
 
-use crate::bed::{Bed, in_lab_of, of};
+use crate::{
+    bed::{Bed, in_lab_of, of},
+    host::LOOPBACK,
+};
 
 /// More entries than are changed in place.
 const MANY: u32 = 1100;
@@ -321,4 +327,72 @@ fn ends_are_mended_and_a_policy_is_restored_whatever_entries_may_take() {
             assert!(bed.kernel.engine().memory > 1 << 10, "{kind:?}");
         });
     }
+}
+
+#[test]
+fn an_interface_gets_the_filter_whatever_entries_may_take() {
+    let interface = interfaces().unwrap().into_iter().find(|one| one.ifindex == LOOPBACK).unwrap();
+    let at = |service: &str, address: &str| Change::Protect {
+        name: name(service),
+        settings: Settings {
+            ports: ["udp/7001".parse().unwrap()].into(),
+            interfaces: Some([interface.name.clone()].into()),
+            addresses: Some([address.parse().unwrap()].into()),
+            ..Settings::default()
+        },
+    };
+    let changes = [
+        at("s1", "192.0.2.1/32"),
+        at("s2", "192.0.2.2/32"),
+        add("s1", &["10.0.0.1"]),
+        add("s2", &["10.0.0.2"]),
+    ];
+    let policy = changes.iter().fold(Policy::default(), |policy, change| changed(&policy, change));
+    for kind in [EngineKind::Lpm, EngineKind::Flat] {
+        // Not even one trie of them fits.
+        in_lab_of(EngineSettings { kind, memory: 1 << 10 }, |bed| {
+            // The addresses are looked up once there is the interface.
+            bed.kernel.restore(&policy).unwrap();
+            let manner = Manner { mode: XdpMode::Generic, ..Manner::default() };
+            bed.kernel.attach(&interface, &[], manner).unwrap();
+            for (source, to, passes) in [
+                ("10.0.0.1", "192.0.2.1", true),
+                ("10.0.0.2", "192.0.2.1", false),
+                ("10.0.0.2", "192.0.2.2", true),
+            ] {
+                let frame = udp_frame(source.parse().unwrap(), to.parse().unwrap(), 7001, 0);
+                assert_eq!(bed.passes_in_kernel(&frame), passes, "{kind:?}: {source} to {to}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_change_that_fails_leaves_the_counters_of_a_service_whose_number_it_would_have_given_away() {
+    let before = [protect("s1", 7001, &[]), add("s1", &["10.0.0.1"])];
+    let before = before.iter().fold(Policy::default(), |policy, change| changed(&policy, change));
+    let after = [protect("s9", 7001, &[]), add("s9", &["10.0.0.1", "10.0.0.2"])];
+    let after = after.iter().fold(Policy::default(), |policy, change| changed(&policy, change));
+    let frame =
+        udp_frame("10.0.0.1".parse().unwrap(), "192.0.2.1".parse().unwrap(), PORTS.start, 0);
+    in_lab_of(of(EngineKind::Lpm), |bed| {
+        bed.enforce(&before, false);
+        assert!(bed.passes_in_kernel(&frame));
+        let counted =
+            |bed: &Bed| bed.kernel.counters().service(1, Verdict::Admitted).unwrap().packets;
+        let mut failed = 0;
+        loop {
+            refuse(bed, failed, u64::MAX, libc::EPERM);
+            let Err(error) = bed.kernel.apply(&after) else { break };
+            assert_eq!(counted(bed), 1, "update {failed}: {error}");
+            failed += 1;
+        }
+        assert!(failed > 0);
+        refuse(bed, 0, 0, 0);
+        bed.kernel.apply(&before).unwrap();
+        bed.kernel.tidy();
+        assert!(bed.passes_in_kernel(&frame));
+        bed.kernel.apply(&after).unwrap();
+        assert_eq!(counted(bed), 0);
+    });
 }

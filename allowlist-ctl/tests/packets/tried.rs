@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use allowlist::kernel::{Action, Tried};
+use allowlist::{
+    kernel::{Action, Manner, Refusals, Tried, XdpMode, interfaces},
+    policy::Service,
+};
 use allowlist_common::abi::Sighted;
 
 use crate::{
     bed::{Bed, SHORTEST, in_lab_with},
     counted::Tally,
+    host::LOOPBACK,
+    policies::{lines, policy, service},
     rows::World,
     table::{self, CLOSED, Row},
     variants::variants,
@@ -102,5 +107,34 @@ fn the_sources_that_a_trial_would_judge_otherwise_are_told_by_service() {
                 assert!(seen.first <= seen.last, "{seen:?}");
             }
         }
+    });
+}
+
+#[test]
+fn a_trial_that_is_not_brought_to_an_interface_is_in_nobodys_way_and_follows_later() {
+    let interface = interfaces().unwrap().into_iter().find(|one| one.ifindex == LOOPBACK).unwrap();
+    let limited = Service {
+        interfaces: [interface.name.clone()].into(),
+        ..service(&[format!("tcp/{}", table::PORT)])
+    };
+    let candidate = policy([(limited, lines(&table::ENTRIES))]);
+    let denied =
+        table::rows().into_iter().find(|row| row.fate == table::Fate::Denied).unwrap().frame;
+    in_lab_with(&variants(), |bed| {
+        bed.kernel.try_out(candidate.clone()).unwrap();
+        // The policy in force is the same everywhere: the first calls are the trial's.
+        let refusals = Refusals { after: 0, count: 1, code: libc::EPERM };
+        bed.kernel.calls().refuse(refusals);
+        let manner = Manner { mode: XdpMode::Generic, ..Manner::default() };
+        bed.kernel.attach(&interface, &[], manner).unwrap();
+        bed.in_kernel(&denied);
+        assert_eq!((tried(bed).packets, tried(bed).newly_dropped), (1, 0));
+        bed.kernel.calls().refuse(refusals);
+        assert!(bed.kernel.mend());
+        bed.in_kernel(&denied);
+        assert_eq!((tried(bed).packets, tried(bed).newly_dropped), (2, 0));
+        assert!(bed.kernel.mend());
+        bed.in_kernel(&denied);
+        assert_eq!((tried(bed).packets, tried(bed).newly_dropped), (3, 1));
     });
 }

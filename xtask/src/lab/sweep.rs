@@ -3,7 +3,7 @@
 use std::{env, fs, os::unix::fs::MetadataExt as _, path::PathBuf, process::Command};
 
 use super::{
-    bpffs, namespace,
+    namespace, scratch,
     undo::{self, Undo},
 };
 
@@ -18,7 +18,7 @@ pub fn sweep(spare: &[Undo]) {
         }
     }
     let temporary = env::temp_dir();
-    for name in orphans(temporary.clone(), bpffs::PREFIX) {
+    for name in orphans(temporary.clone(), scratch::PREFIX) {
         let directory = temporary.join(name);
         let undo = Undo::Directory(directory.clone());
         // Anyone may make directories there, of any name.

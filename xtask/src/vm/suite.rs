@@ -1,9 +1,6 @@
 //! What is tested in a machine: the very files that are tested on this kernel, and which of their tests.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -69,13 +66,13 @@ impl Suite {
         let parts = PARTS.iter().flat_map(|part| ["--test", part.target]);
         let built = cargo(["test", "--no-run"].into_iter().chain(parts))?;
         let next = cargo(["build", "--features", "next-abi", "--example", NEXT])?;
-        let tests = PARTS.iter().map(|part| executable(&built, part.target, true));
+        let tests = PARTS.iter().map(|part| binaries::executable(&built, part.target, true));
         let tests = tests.collect::<Result<Vec<_>>>()?;
-        let next = executable(&next, NEXT, false)?;
+        let next = binaries::executable(&next, NEXT, false)?;
         let mut executables = tests.clone();
         executables.push(next.clone());
         for program in ["allowlistd", "allowlist-ctl"] {
-            executables.push(executable(&built, program, false)?);
+            executables.push(binaries::executable(&built, program, false)?);
         }
         for program in PROGRAMS {
             let path = output(Command::new("sh").arg("-c").arg(format!("command -v {program}")))?;
@@ -123,32 +120,9 @@ impl Suite {
 
 /// Runs cargo, and returns its messages.
 fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Vec<Value>> {
-    let built = Command::new("cargo")
-        .args(arguments)
-        .args(["--package", "allowlist-ctl", "--profile", "guest"])
-        .arg("--message-format=json-render-diagnostics")
-        .current_dir(binaries::root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cargo can't be run")?;
-    if !built.status.success() {
-        bail!("the tests could not be built; see cargo's messages above");
-    }
-    let lines = built.stdout.split(|byte| *byte == b'\n');
-    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
-}
-
-/// Where cargo has put one of the files that it built.
-fn executable(messages: &[Value], target: &str, is_test: bool) -> Result<PathBuf> {
-    let is_it = |message: &&Value| {
-        message["target"]["name"] == target
-            && message["profile"]["test"] == is_test
-            && message["executable"].is_string()
-    };
-    let found = messages.iter().find(is_it);
-    let path = found.and_then(|message| message["executable"].as_str());
-    path.map(PathBuf::from).with_context(|| format!("cargo built no {target}"))
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).args(["--package", "allowlist-ctl", "--profile", "guest"]);
+    binaries::messages(&mut cargo)
 }
 
 /// All of it is in memory already, and what is tested may lie below `/tmp`, where nothing must be mounted.

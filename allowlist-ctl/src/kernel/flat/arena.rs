@@ -2,7 +2,10 @@
 
 use std::{iter, mem, ops::Range};
 
-use crate::kernel::{error::SyncError, mapped::Memory};
+use crate::kernel::{
+    error::SyncError,
+    mapped::{Memory, Plain},
+};
 
 /// The most units of a block.
 pub(super) const LONGEST: u32 = 64;
@@ -31,7 +34,7 @@ pub(super) struct Arena<T> {
     scattered: usize,
 }
 
-impl<T: Copy> Arena<T> {
+impl<T: Plain> Arena<T> {
     pub(super) fn new(supply: impl Supply<T> + 'static) -> Self {
         Self { supply: Box::new(supply), chunks: Vec::new(), free: Free::default(), scattered: 0 }
     }
@@ -283,7 +286,7 @@ pub(super) mod tests {
         pub(in crate::kernel::flat) given: Arc<AtomicU32>,
     }
 
-    impl<T: Copy> Supply<T> for Process {
+    impl<T: Plain> Supply<T> for Process {
         fn chunk(&self) -> u32 {
             self.chunk
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use allowlist_common::{
-    abi::{NEVER, Node as Says},
-    flat::{Element, Node, Rule, Says as WordSays, Shape, Word},
+    abi::{NEVER, Ruling},
+    flat::{Element, Node, Rule, Says, Shape, Word},
 };
 
 use super::arena::Arena;
@@ -99,33 +99,33 @@ impl Draft<'_> {
     }
 
     /// The word for what a prefix says for good; `None` where something of it ends.
-    pub(super) fn word_for_good(says: &Says) -> Option<Word> {
+    pub(super) fn word_for_good(says: &Ruling) -> Option<Word> {
         if says.except_until == NEVER {
-            Some(Word::new(WordSays::Deny(says.except)))
+            Some(Word::new(Says::Deny(says.except)))
         } else if says.allow_until == NEVER && says.except_until == 0 {
-            Some(Word::new(WordSays::Allow(says.allow)))
+            Some(Word::new(Says::Allow(says.allow)))
         } else {
             None
         }
     }
 
     /// The word for what a prefix says while some of it ends; `under` is what the less specific ones of its slot say.
-    pub(super) fn rule_word(&mut self, says: &Says, under: Word) -> Result<Word, SyncError> {
-        let Says { allow, except, allow_until, except_until, .. } = *says;
+    pub(super) fn rule_word(&mut self, says: &Ruling, under: Word) -> Result<Word, SyncError> {
+        let Ruling { allow, except, allow_until, except_until, .. } = *says;
         let rule = Rule { allow, except, allow_until, except_until, under };
-        Ok(Word::new(WordSays::Rule(self.elements(&[rule.into()])?)))
+        Ok(Word::new(Says::Rule(self.elements(&[rule.into()])?)))
     }
 
     /// What the prefix of a word says by itself, as far as it matters.
-    pub(super) fn says(&self, word: Word, prefix_len: u32) -> Says {
-        let says = Says { prefix_len, ..Says::default() };
+    pub(super) fn says(&self, word: Word, prefix_len: u32) -> Ruling {
+        let says = Ruling { prefix_len, ..Ruling::default() };
         match word.says() {
-            WordSays::Nothing => says,
-            WordSays::Allow(allow) => Says { allow, allow_until: NEVER, ..says },
-            WordSays::Deny(except) => Says { except, except_until: NEVER, ..says },
-            WordSays::Rule(at) => {
+            Says::Nothing => says,
+            Says::Allow(allow) => Ruling { allow, allow_until: NEVER, ..says },
+            Says::Deny(except) => Ruling { except, except_until: NEVER, ..says },
+            Says::Rule(at) => {
                 let Rule { allow, except, allow_until, except_until, .. } = self.rule(at);
-                Says { allow, except, allow_until, except_until, prefix_len }
+                Ruling { allow, except, allow_until, except_until, prefix_len }
             }
         }
     }
@@ -165,7 +165,7 @@ impl Draft<'_> {
     pub(super) fn discard_rules(&mut self, words: Vec<Word>) {
         let mut seen = BTreeSet::new();
         for mut word in words {
-            while let WordSays::Rule(at) = word.says()
+            while let Says::Rule(at) = word.says()
                 && seen.insert(at)
             {
                 word = self.rule(at).under;

@@ -17,7 +17,7 @@ mod window;
 use std::collections::BTreeMap;
 
 use allowlist_common::{
-    abi::Node as Says,
+    abi::Ruling,
     flat::{Element, ROOT_BITS, ROOT_SLOTS, Slot, Word},
 };
 
@@ -49,13 +49,13 @@ pub(super) struct Flat {
 pub(super) struct FlatTrie {
     table: RootTable,
     /// The prefixes that the root table has words of.
-    short: BTreeMap<(u128, u32), Says>,
+    short: BTreeMap<(u128, u32), Ruling>,
 }
 
 /// A change that is written and not yet made.
 pub(super) struct Staged {
     slots: Vec<(usize, Slot)>,
-    short: Option<BTreeMap<(u128, u32), Says>>,
+    short: Option<BTreeMap<(u128, u32), Ruling>>,
     written: Written,
 }
 
@@ -218,7 +218,7 @@ fn is_short(bits: u32) -> bool {
     bits <= ROOT_BITS
 }
 
-fn short(items: &[Item]) -> BTreeMap<(u128, u32), Says> {
+fn short(items: &[Item]) -> BTreeMap<(u128, u32), Ruling> {
     let short = items.iter().filter(|item| is_short(item.bits));
     short.map(|item| ((item.key, item.bits), item.says)).collect()
 }
@@ -226,7 +226,7 @@ fn short(items: &[Item]) -> BTreeMap<(u128, u32), Says> {
 /// The words of a root table.
 fn root_words(
     draft: &mut Draft<'_>,
-    short: &BTreeMap<(u128, u32), Says>,
+    short: &BTreeMap<(u128, u32), Ruling>,
 ) -> Result<Vec<Word>, SyncError> {
     let mut window = Window::new(0, ROOT_BITS);
     for ((key, bits), says) in short {
@@ -252,7 +252,7 @@ fn whole(draft: &mut Draft<'_>, items: &[Item]) -> Result<Vec<(usize, Slot)>, Sy
     Ok(filled.collect())
 }
 
-type StagedSlots = (Vec<(usize, Slot)>, Option<BTreeMap<(u128, u32), Says>>);
+type StagedSlots = (Vec<(usize, Slot)>, Option<BTreeMap<(u128, u32), Ruling>>);
 
 fn stage<P: Prefixes>(
     draft: &mut Draft<'_>,

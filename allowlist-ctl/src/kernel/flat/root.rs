@@ -7,14 +7,14 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use allowlist_common::flat::{FLAT, ROOT_SLOTS, ROOTS, Slot};
+use allowlist_common::flat::{FLAT, ROOT_SLOTS, Slot};
 use aya::maps::{ArrayOfMaps, Map, MapData, MapError};
 
 use super::arena::Supply;
 use crate::kernel::{
     budget::{Budget, Reservation},
     error::SyncError,
-    mapped::{Memory, make, make_mapped},
+    mapped::{Memory, Plain, make, make_mapped},
     retry::Calls,
     slots::Slots,
 };
@@ -85,7 +85,7 @@ impl Roots {
     /// The kernel's refusal.
     pub(in crate::kernel) fn new(map: Map, budget: Budget, calls: Calls) -> Result<Self, MapError> {
         let empty = make::<u64>("flat_root", ROOT_SLOTS, &calls)?;
-        let slots = Slots::new(ArrayOfMaps::try_from(map)?, ROOTS, empty, calls.clone())?;
+        let slots = Slots::new(ArrayOfMaps::try_from(map)?, empty, calls.clone())?;
         Ok(Self {
             place: Place::Kernel { slots: Box::new(slots), calls },
             spare: None,
@@ -216,7 +216,7 @@ impl<T> Chunks<T> {
     }
 }
 
-impl<T: Copy + Send> Supply<T> for Chunks<T> {
+impl<T: Plain + Send> Supply<T> for Chunks<T> {
     fn chunk(&self) -> u32 {
         self.length
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use allowlist_common::{
-    abi::{BootSeconds, NEVER, Node},
+    abi::{BootSeconds, NEVER, Ruling},
     decide::{self, Sources},
     flat::{Element, FLAT, Slot, Word},
     parse::Family,
@@ -17,11 +17,11 @@ const NOW: BootSeconds = 1000;
 
 /// Prefixes with what they say, searched from end to end.
 #[derive(Clone, Debug, Default)]
-struct Listed(BTreeMap<(u128, u32), Node>);
+struct Listed(BTreeMap<(u128, u32), Ruling>);
 
 impl Listed {
     fn items(&self) -> Vec<Item> {
-        let item = |((key, bits), says): (&(u128, u32), &Node)| Item {
+        let item = |((key, bits), says): (&(u128, u32), &Ruling)| Item {
             key: *key,
             bits: *bits,
             says: *says,
@@ -32,7 +32,7 @@ impl Listed {
     /// Whether an address is allowed, and by which entry.
     fn verdict(&self, address: u128) -> (bool, u32) {
         let covering = self.0.iter().filter(|((key, bits), _)| first(address, *bits) == *key);
-        let mut covering: Vec<(u32, Node)> =
+        let mut covering: Vec<(u32, Ruling)> =
             covering.map(|((_, bits), node)| (*bits, *node)).collect();
         covering.sort_unstable_by_key(|(bits, _)| std::cmp::Reverse(*bits));
         let is_live = |until: BootSeconds| until == NEVER || until > NOW;
@@ -71,11 +71,11 @@ impl Seen {
 }
 
 impl Sources for Seen {
-    fn lookup_v4(&self, _: u32, _: u32, _: [u8; 4]) -> Option<Node> {
+    fn lookup_v4(&self, _: u32, _: u32, _: [u8; 4]) -> Option<Ruling> {
         unreachable!("no trie of the kernel")
     }
 
-    fn lookup_v6(&self, _: u32, _: u32, _: [u8; 16]) -> Option<Node> {
+    fn lookup_v6(&self, _: u32, _: u32, _: [u8; 16]) -> Option<Ruling> {
         unreachable!("no trie of the kernel")
     }
 
@@ -134,9 +134,9 @@ fn prefix() -> impl Strategy<Value = (u128, u32)> {
 }
 
 /// What a prefix says; some of it ended, some of it to end, some for good.
-fn says() -> impl Strategy<Value = Node> {
+fn says() -> impl Strategy<Value = Ruling> {
     let until = prop_oneof![Just(0), Just(1u32), Just(NOW + 1), Just(NEVER), Just(NEVER)];
-    (1u32..1_000_000, until.clone(), until).prop_map(|(id, allow_until, except_until)| Node {
+    (1u32..1_000_000, until.clone(), until).prop_map(|(id, allow_until, except_until)| Ruling {
         allow: if allow_until == 0 { 0 } else { id },
         except: if except_until == 0 { 0 } else { id + 1_000_000 },
         allow_until,
@@ -145,7 +145,7 @@ fn says() -> impl Strategy<Value = Node> {
     })
 }
 
-fn change() -> impl Strategy<Value = ((u128, u32), Option<Node>)> {
+fn change() -> impl Strategy<Value = ((u128, u32), Option<Ruling>)> {
     (prefix(), prop_oneof![3 => says().prop_map(Some), 2 => Just(None)])
 }
 
@@ -179,7 +179,7 @@ proptest! {
         let mut trie = flat.build(&listed.items()).unwrap();
         agree(&flat.seen(&trie), &listed)?;
         for step in steps {
-            let mut changes: BTreeMap<(u128, u32), Option<Node>> = step.into_iter().collect();
+            let mut changes: BTreeMap<(u128, u32), Option<Ruling>> = step.into_iter().collect();
             // Removals hit what is there, most of the time.
             let there: Vec<(u128, u32)> = listed.0.keys().step_by(3).copied().collect();
             changes.extend(there.into_iter().map(|prefix| (prefix, None)));
@@ -224,7 +224,7 @@ fn a_change_that_finds_no_memory_leaves_everything_as_it_is() {
     let prefix = |number: u128| {
         (
             (number << 80 | 0x2001 << 112, 64),
-            Node { allow: 1, allow_until: NEVER, ..Node::default() },
+            Ruling { allow: 1, allow_until: NEVER, ..Ruling::default() },
         )
     };
     let mut listed = Listed((0..100).map(prefix).collect());

@@ -1,6 +1,6 @@
 //! What the slots of a node or a root table say.
 
-use allowlist_common::{abi::Node as Says, flat::Word};
+use allowlist_common::{abi::Ruling, flat::Word};
 
 use super::draft::Draft;
 use crate::kernel::{
@@ -13,7 +13,7 @@ pub(super) struct Window {
     from: u32,
     bits: u32,
     /// Each with the less specific one that it lies in.
-    prefixes: Vec<(Says, Option<usize>)>,
+    prefixes: Vec<(Ruling, Option<usize>)>,
     /// The most specific one of each slot.
     slots: Vec<Option<usize>>,
 }

@@ -66,7 +66,7 @@ fn by_the_rule(sources: &Sources, address: IpAddr, now: i64) -> Option<Kind> {
 }
 
 /// The nodes searched from end to end, as the kernel does it.
-fn by_the_nodes(nodes: &[(Prefix, Node)], address: IpAddr, now: i64) -> Option<(Kind, u32)> {
+fn by_the_nodes(nodes: &[(Prefix, Ruling)], address: IpAddr, now: i64) -> Option<(Kind, u32)> {
     let mut covering: Vec<_> = nodes.iter().filter(|(prefix, _)| prefix.covers(address)).collect();
     covering.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.bits()));
     covering.into_iter().find_map(|(_, node)| {

@@ -1,7 +1,7 @@
 //! What the kernel program has counted.
 
 use allowlist_common::{
-    abi::{Judged, Unmatched},
+    abi::{Counter, Judged, Unmatched},
     parse::Aside,
 };
 
@@ -12,7 +12,6 @@ use crate::{
         shared::Shared,
         traffic::{aside_name, unreadable_counters},
     },
-    kernel::Totals,
     policy::Policy,
 };
 
@@ -94,7 +93,7 @@ fn unmatched(shared: &Shared) -> Result<[Family; 2], Problem> {
     Ok([packets, bytes])
 }
 
-fn put(packets: &mut Family, bytes: &mut Family, labels: [(&str, &str); 2], totals: Totals) {
+fn put(packets: &mut Family, bytes: &mut Family, labels: [(&str, &str); 2], totals: Counter) {
     packets.put(labels, number(totals.packets));
     bytes.put(labels, number(totals.bytes));
 }
