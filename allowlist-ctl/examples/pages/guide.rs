@@ -30,7 +30,7 @@ Errors go to standard error: one sentence, and what to do next. With `--json` th
 | 2 | usage: an argument is missing, unknown or cannot be read |
 | 3 | no daemon answers at the socket |
 | 4 | the caller's role does not allow it, or the socket may not be opened: see [roles](../roles.md) |
-| 5 | refused by a guard, a question was not answered with yes, or another change waits to be confirmed |
+| 5 | refused by a guard; not answered with yes; a change waits to be confirmed; a policy is on trial; or a group is still included |
 | 6 | something that was named does not exist |
 | 7 | the policy is at another revision than `--if-revision` says |
 | 10 | `check` says that a packet would be dropped, or that an assertion does not hold |

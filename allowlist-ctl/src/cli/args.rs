@@ -23,8 +23,8 @@ A first session:
   allowlist-ctl status
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon at the socket, 4 role missing,
-5 refused by a guard or not confirmed, 6 not found, 7 revision conflict,
-10 `check` says dropped";
+5 refused by a guard, not answered with yes, or something else is pending or in
+use, 6 not found, 7 revision conflict, 10 `check` says dropped";
 
 /// An empty variable is one that is not set.
 pub(super) fn socket_at(text: OsString) -> PathBuf {
@@ -156,8 +156,8 @@ Examples:
     },
     /// Remove entries from a service or group
     ///
-    /// Removes all of the given entries, or none where one of them is not there. Connections that
-    /// they admitted are cut.
+    /// Removes all of the given entries, or none where one of them is not there. Where that would
+    /// cut an established connection it is refused; --force cuts it.
     #[command(after_help = "Example: allowlist-ctl remove redis 203.0.113.7")]
     Remove {
         /// Name of the service or group
@@ -228,8 +228,8 @@ Examples:
     /// Undo the pending change, or go back to an earlier revision
     ///
     /// Undoes the change that waits to be confirmed; where none does, the policy becomes what it
-    /// was before the last change. With --to it becomes what it was at a revision, which makes a
-    /// new one.
+    /// was before the last change, and a second time what it was before that. With --to it becomes
+    /// what it was at a revision. Either makes a new revision.
     #[command(after_help = "\
 Examples:
   allowlist-ctl rollback

@@ -60,8 +60,10 @@ impl Machine {
             mount --rbind /dev root/dev
             mount -t tmpfs tmpfs root/run
             mount -t tmpfs tmpfs root/tmp
-            ln -sf {ALLOWLISTD} root/usr/sbin/allowlistd
-            ln -sf {CTL} root/usr/bin/allowlist-ctl
+            # The project may lie below /tmp, which is another one there.
+            touch root/usr/sbin/allowlistd root/usr/bin/allowlist-ctl
+            mount --bind {ALLOWLISTD} root/usr/sbin/allowlistd
+            mount --bind {CTL} root/usr/bin/allowlist-ctl
             mkdir -p root/etc/allowlist root/var/lib/allowlist
             printf '127.0.0.1 localhost\n192.0.2.1 server.example\n' > root/etc/hosts
             # Ready is who has its root there, by which all files are reached. Bash waits for whatever ends there.
