@@ -111,7 +111,7 @@ pub struct EntrySpec {
     #[schemars(length(max = MAX_COMMENT))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// From when on it no longer decides; not given: never.
+    /// From when on it no longer decides, in whole seconds: a fraction is rounded up; not given: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
