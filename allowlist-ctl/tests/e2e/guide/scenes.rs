@@ -35,7 +35,7 @@ pub(super) fn ssh() -> Result<Machine> {
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUseDNS no\n",
     )?;
     machine.write(
-        "/root/.ssh/config",
+        ".ssh/config",
         "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n",
     )?;
     machine.typed(
@@ -43,8 +43,8 @@ pub(super) fn ssh() -> Result<Machine> {
         "mkdir -p -m 755 /run/sshd
          rm -f /etc/ssh/ssh_host_*
          ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
-         ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
-         cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+         ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519
+         cp ~/.ssh/id_ed25519.pub ~/.ssh/authorized_keys
          /usr/sbin/sshd -E /var/log/sshd.log",
     )?;
     machine.typed("bob", "ssh server.example true")?;
@@ -65,8 +65,8 @@ pub(super) fn postgresql() -> Result<Machine> {
            cd /
            runuser -u postgres -- psql -qc "create user app password 'secret'"
            runuser -u postgres -- psql -qc 'create database shop owner app'
-           echo '*:*:*:*:secret' >/root/.pgpass
-           chmod 600 /root/.pgpass
+           echo '*:*:*:*:secret' >~/.pgpass
+           chmod 600 ~/.pgpass
            # The program that notes sources is loaded when it is first needed, which takes a moment.
            allowlist-ctl protect other tcp/1
            allowlist-ctl learn other --for 1s >/dev/null
