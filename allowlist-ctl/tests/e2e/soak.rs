@@ -28,8 +28,8 @@ const ROOM: f64 = 1.01;
 /// A daemon's memory creeps up to its final size first: it is there when it grew less than this over so many cycles, which it
 /// has to before long.
 const SETTLED: f64 = 1.003;
-const SETTLING_CYCLES: usize = 16;
-const SETTLES_WITHIN: Duration = Duration::from_mins(5);
+const SETTLING_CYCLES: usize = 12;
+const SETTLES_WITHIN: Duration = Duration::from_mins(10);
 /// Few revisions and rows, so that they are thrown away all the time, as in a daemon that has run for long.
 const CONFIG: &str = "[store]\nkeep_revisions = { count = 5 }\nkeep_audit = { count = 100 }\n";
 
